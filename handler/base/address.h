@@ -1,0 +1,40 @@
+/* address.h - where a gateway listens: "127.0.0.1:80", "[::1]:80", "unix:/path"
+ *
+ * Addresses are numeric or "localhost" (127.0.0.1): no resolver is asked, so
+ * none can hang. Port 1 to 65535.
+ */
+#ifndef WAKEGATE_ADDRESS_H
+#define WAKEGATE_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/deadline.h"
+#include "base/err.h"
+
+struct address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+	} socket;
+	socklen_t len;
+};
+
+/* ERR_INVALID when text is none of the forms above. */
+int address_parse(struct address *ret, const char *text, struct err *err);
+
+/* 0 for a Unix socket. */
+uint16_t address_port(const struct address *address);
+
+/* Connects; gives a non-blocking, close-on-exec descriptor (TCP_NODELAY set),
+ * owned by the caller. ERR_REFUSED when nothing listens there (ECONNREFUSED, or
+ * ENOENT for a Unix socket), ERR_TIMEOUT, else ERR_SYSTEM. A full backlog of a
+ * Unix socket (EAGAIN) is waited out. */
+int address_connect(int *ret, const struct address *address,
+		    struct deadline deadline, struct err *err);
+
+#endif

@@ -1,0 +1,67 @@
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#include "base/banned.h"
+
+#define LOG_LINE_BYTES 2048
+
+const char *const log_level_names[LEVEL_MAX_] = {
+	[LEVEL_ERROR] = "error",
+	[LEVEL_WARNING] = "warning",
+	[LEVEL_INFO] = "info",
+	[LEVEL_DEBUG] = "debug",
+};
+
+static enum log_level limit = LEVEL_INFO;
+
+void log_set_level(enum log_level level)
+{
+	limit = level;
+}
+
+static size_t stamp(char *line, size_t size, enum log_level level)
+{
+	struct timespec now;
+	struct tm utc;
+	char when[32];
+	int len;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	(void)gmtime_r(&now.tv_sec, &utc);
+	(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
+	len = snprintf(line, size, "%s.%03ldZ level=%s pid=%ld ", when,
+		       now.tv_nsec / 1000000, log_level_names[level],
+		       (long)getpid());
+	return len < 0 ? 0 : (size_t)len;
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+	int saved = errno;
+	char line[LOG_LINE_BYTES];
+	size_t begin;
+	size_t len;
+	va_list args;
+
+	if (level > limit)
+		return;
+	begin = stamp(line, sizeof(line), level);
+	va_start(args, format);
+	(void)vsnprintf(line + begin, sizeof(line) - begin - 1, format, args);
+	va_end(args);
+	len = strlen(line);
+	for (size_t i = begin; i < len; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
+	line[len++] = '\n';
+	(void)!write(STDERR_FILENO, line, len); /* nowhere left to complain */
+	errno = saved;
+}

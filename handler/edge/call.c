@@ -1,0 +1,137 @@
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "base/deadline.h"
+#include "base/log.h"
+#include "edge/call.h"
+#include "edge/request_id.h"
+
+#include "base/banned.h"
+
+#define OUT_BYTES_MAX (2 * HEAD_BYTES_MAX)
+#define KEEP_BYTES_MAX 16384 /* of a buffer, for the next request */
+
+int call_new(struct call **ret, struct edge *edge, struct client *client,
+	     struct err *err)
+{
+	struct call *self = calloc(1, sizeof(*self));
+
+	if (!self)
+		return err_errno(err, "cannot answer requests");
+	self->edge = edge;
+	self->client = client;
+	self->head.max = (size_t)4 * HEAD_BYTES_MAX;
+	self->out.max = OUT_BYTES_MAX;
+	*ret = self;
+	return 0;
+}
+
+static void shrink(struct buffer *buffer)
+{
+	if (buffer->capacity > KEEP_BYTES_MAX)
+		buffer_free(buffer);
+	else
+		buffer_clear(buffer);
+}
+
+void call_reset(struct call *call)
+{
+	settings_unref(call->settings);
+	call->settings = NULL;
+	call->gateway = NULL;
+	call->store = NULL;
+	body_end(&call->body);
+	shrink(&call->head);
+	shrink(&call->out);
+	buffer_clear(&call->head);
+	buffer_clear(&call->out);
+	call->row.generation = 0;
+	call->retried = false;
+	call->id[0] = '\0';
+	call->in_len = 0;
+}
+
+void call_free(struct call *call)
+{
+	if (!call)
+		return;
+	call_reset(call);
+	buffer_free(&call->head);
+	buffer_free(&call->out);
+	free(call);
+}
+
+const char *call_id(struct call *call)
+{
+	if (!call->id[0])
+		request_id_make(call->id);
+	return call->id;
+}
+
+struct outlook call_outlook(struct call *call)
+{
+	int64_t usual_ms = 0;
+	struct err ignored; /* an estimate that is missing */
+
+	if (call->store && call->gateway)
+		(void)store_start_time_usual(call->store, call->gateway->name,
+					     &usual_ms, &ignored);
+	return outlook_of(&call->row, usual_ms, clock_wall_ms());
+}
+
+void call_send(struct call *call)
+{
+	struct err err;
+
+	if (!buffer_ok(&call->out)) {
+		log_line(LEVEL_ERROR, "request=%s msg=\"an answer of ours is "
+				      "too large\"",
+			 call_id(call));
+		call->client->door->abort(call->client);
+		return;
+	}
+	if (call->client->door->write(call->client, call->out.data,
+				      call->out.len, &err))
+		log_line(LEVEL_DEBUG, "request=%s msg=\"%s, going on\"",
+			 call_id(call), err.text);
+}
+
+/* What the row makes of it; 0: nothing, the code has its own. */
+static int retry_after(struct call *call, enum problem_code code)
+{
+	enum gateway_state state = call->row.state;
+	bool refused = state == STATE_COOLDOWN || state == STATE_FAILED;
+
+	if (!call->gateway || call->row.generation == 0)
+		return 0;
+	if (code == PROBLEM_STARTING || code == PROBLEM_COOLDOWN ||
+	    code == PROBLEM_FAILED || (code == PROBLEM_CRASHED && refused))
+		return call_outlook(call).retry_after_s;
+	return 0;
+}
+
+void call_problem(struct call *call, enum problem_code code, const char *text)
+{
+	const char *gateway = call->gateway ? call->gateway->name : NULL;
+	struct problem problem = {
+		.code = code,
+		.id = call_id(call),
+		.gateway = gateway,
+		.generation = call->row.generation,
+		.retried = call->retried,
+		.retry_after_s = retry_after(call, code),
+		.allow = code == PROBLEM_METHOD_NOT_ALLOWED ? "GET, HEAD"
+							    : NULL,
+		.html = call->request.wants_html,
+		.head = call->request.head,
+	};
+
+	log_line(problem_status(code) >= 500 ? LEVEL_WARNING : LEVEL_INFO,
+		 "request=%s gateway=%s generation=%lld code=%s msg=\"%s\"",
+		 problem.id, gateway ? gateway : "-",
+		 (long long)problem.generation, problem_word(code), text);
+	buffer_clear(&call->out);
+	problem_render(&call->out, &problem);
+	call_send(call);
+}

@@ -1,0 +1,172 @@
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/deadline.h"
+#include "edge/client.h"
+
+#include "base/banned.h"
+
+#define CGI_BUFFER_BYTES 16384
+
+extern char **environ;
+
+struct client_cgi {
+	struct client client;
+	bool answered;
+	size_t len;
+	char buf[CGI_BUFFER_BYTES];
+};
+
+static struct client_cgi *cgi(struct client *client)
+{
+	return (struct client_cgi *)client;
+}
+
+static int cgi_next(struct client *client)
+{
+	if (cgi(client)->answered)
+		return -1;
+	cgi(client)->answered = true;
+	return 0;
+}
+
+static const char *cgi_param(const struct client *client, const char *name)
+{
+	(void)client;
+	return getenv(name);
+}
+
+static char **cgi_envp(const struct client *client)
+{
+	(void)client;
+	return environ;
+}
+
+static ssize_t cgi_read(struct client *client, char *buf, size_t len,
+			struct err *err)
+{
+	ssize_t count;
+
+	(void)client;
+	do
+		count = read(STDIN_FILENO, buf, len);
+	while (count < 0 && errno == EINTR);
+	if (count < 0) {
+		(void)err_errno(err, "cannot read the request's body");
+		err->code = ERR_CLOSED;
+	}
+	return count;
+}
+
+static int write_all(const char *buf, size_t len, struct err *err)
+{
+	while (len > 0) {
+		ssize_t count = write(STDOUT_FILENO, buf, len);
+
+		if (count < 0 && errno == EAGAIN) {
+			(void)deadline_poll(STDOUT_FILENO, POLLOUT,
+					    deadline_never());
+			continue;
+		}
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0) {
+			(void)err_errno(err, "cannot write the response");
+			err->code = ERR_CLOSED;
+			return -1;
+		}
+		buf += count;
+		len -= (size_t)count;
+	}
+	return 0;
+}
+
+static int cgi_flush(struct client *client, struct err *err)
+{
+	size_t len = cgi(client)->len;
+
+	cgi(client)->len = 0;
+	return write_all(cgi(client)->buf, len, err);
+}
+
+static int cgi_write(struct client *client, const char *buf, size_t len,
+		     struct err *err)
+{
+	struct client_cgi *self = cgi(client);
+
+	if (len > sizeof(self->buf) - self->len && cgi_flush(client, err))
+		return -1;
+	if (len > sizeof(self->buf))
+		return write_all(buf, len, err);
+	memcpy(self->buf + self->len, buf, len);
+	self->len += len;
+	return 0;
+}
+
+/* What isn't written yet never will be; an exit status is all that a web server
+ * could still see. */
+static void cgi_abort(struct client *client)
+{
+	cgi(client)->len = 0;
+}
+
+static void cgi_finish(struct client *client)
+{
+	struct err ignored; /* who isn't there can't be told */
+
+	(void)cgi_flush(client, &ignored);
+}
+
+static void cgi_free(struct client *client)
+{
+	free(cgi(client));
+}
+
+static const struct client_door cgi_door = {
+	.next = cgi_next,
+	.param = cgi_param,
+	.envp = cgi_envp,
+	.read = cgi_read,
+	.write = cgi_write,
+	.flush = cgi_flush,
+	.abort = cgi_abort,
+	.finish = cgi_finish,
+	.free = cgi_free,
+};
+
+/* A pipe tells when its reader has gone. A socket (mod_cgid) looks the same when
+ * the web server has only sent all of the request. */
+static bool watchable(void)
+{
+	struct stat info;
+
+	return fstat(STDOUT_FILENO, &info) == 0 && !S_ISSOCK(info.st_mode);
+}
+
+int client_cgi_new(struct client **ret, struct err *err)
+{
+	struct client_cgi *self = malloc(sizeof(*self));
+
+	if (!self)
+		return err_errno(err, "cannot make a client");
+	self->client.door = &cgi_door;
+	self->client.watch_fd = watchable() ? STDOUT_FILENO : -1;
+	self->client.one_shot = true;
+	self->client.no_length = true;
+	self->answered = false;
+	self->len = 0;
+	*ret = &self->client;
+	return 0;
+}
+
+void client_free(struct client *client)
+{
+	if (client)
+		client->door->free(client);
+}

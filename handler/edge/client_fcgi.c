@@ -1,0 +1,220 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/deadline.h"
+#include "edge/client.h"
+
+#include "base/banned.h"
+
+#define ACCEPT_PAUSE_MS 20 /* when no descriptor or memory is left */
+
+/* We accept connections ourselves and hand libfcgi an open one: so each is
+ * close-on-exec from birth, a thread that waits for one can be told to leave
+ * without a signal, and no signal can break a read in mid-request. */
+struct client_fcgi {
+	struct client client;
+	struct client_gate *gate;
+	int epoll_fd;
+	bool counted; /* as idle, by its maker */
+	FCGX_Request request;
+};
+
+static struct client_fcgi *fcgi(struct client *client)
+{
+	return (struct client_fcgi *)client;
+}
+
+/* EPOLLEXCLUSIVE: a connection wakes one of the waiting threads. */
+static int wait_connection(const struct client_fcgi *self)
+{
+	for (;;) {
+		struct epoll_event events[2];
+		int count = epoll_wait(self->epoll_fd, events, 2, -1);
+		int fd;
+
+		if (count < 0 && errno != EINTR)
+			return -1;
+		for (int i = 0; i < count; i++) {
+			if (events[i].data.fd == self->gate->leave_fd)
+				return -1;
+		}
+		fd = accept4(self->gate->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
+			return -1;
+		if (errno != EAGAIN && errno != EINTR)
+			(void)deadline_pause(deadline_never(), ACCEPT_PAUSE_MS);
+	}
+}
+
+static int accept_connection(struct client_fcgi *self)
+{
+	struct client_gate *gate = self->gate;
+	int fd;
+
+	if (!self->counted)
+		(void)__atomic_add_fetch(&gate->idle, 1, __ATOMIC_SEQ_CST);
+	self->counted = false;
+	fd = wait_connection(self);
+	if (__atomic_sub_fetch(&gate->idle, 1, __ATOMIC_SEQ_CST) == 0 && fd >= 0)
+		gate->all_busy(gate);
+	return fd;
+}
+
+static int fcgi_next(struct client *client)
+{
+	struct client_fcgi *self = fcgi(client);
+	FCGX_Request *request = &self->request;
+
+	for (;;) {
+		int fd = accept_connection(self);
+
+		if (fd < 0)
+			return -1;
+		/* an open connection that is to be kept: libfcgi goes on to read
+		 * the request from it, and comes back when that fails (it has no
+		 * socket to accept from) */
+		request->ipcFd = fd;
+		request->keepConnection = 1;
+		if (FCGX_Accept_r(request) == 0)
+			break;
+	}
+	/* a connection that is kept would keep this thread */
+	request->keepConnection = 0;
+	client->watch_fd = request->ipcFd;
+	return 0;
+}
+
+static const char *fcgi_param(const struct client *client, const char *name)
+{
+	const struct client_fcgi *self = (const struct client_fcgi *)client;
+
+	return FCGX_GetParam(name, self->request.envp);
+}
+
+static char **fcgi_envp(const struct client *client)
+{
+	return ((const struct client_fcgi *)client)->request.envp;
+}
+
+/* FCGX_GetStr() blocks until all len bytes are there; FCGX_GetChar() until there
+ * is one, and what came with it lies in the stream's buffer. */
+static ssize_t fcgi_read(struct client *client, char *buf, size_t len,
+			 struct err *err)
+{
+	FCGX_Stream *in = fcgi(client)->request.in;
+	size_t more;
+	int c = FCGX_GetChar(in);
+
+	if (c == EOF && FCGX_GetError(in) != 0)
+		return err_set(err, ERR_CLOSED, "the request's body broke off");
+	if (c == EOF)
+		return 0;
+	buf[0] = (char)c;
+	more = (size_t)(in->stop - in->rdNext);
+	if (more > len - 1)
+		more = len - 1;
+	memcpy(buf + 1, in->rdNext, more);
+	in->rdNext += more;
+	return (ssize_t)more + 1;
+}
+
+static int fcgi_write(struct client *client, const char *buf, size_t len,
+		      struct err *err)
+{
+	FCGX_Stream *out = fcgi(client)->request.out;
+
+	while (len > 0) {
+		int part = len > INT_MAX ? INT_MAX : (int)len;
+
+		if (FCGX_PutStr(buf, part, out) != part)
+			return err_set(err, ERR_CLOSED, "the client has gone");
+		buf += part;
+		len -= (size_t)part;
+	}
+	return 0;
+}
+
+static int fcgi_flush(struct client *client, struct err *err)
+{
+	if (FCGX_FFlush(fcgi(client)->request.out) != 0)
+		return err_set(err, ERR_CLOSED, "the client has gone");
+	return 0;
+}
+
+static void fcgi_abort(struct client *client)
+{
+	(void)shutdown(fcgi(client)->request.ipcFd, SHUT_RDWR);
+}
+
+static void fcgi_finish(struct client *client)
+{
+	client->watch_fd = -1;
+	FCGX_Finish_r(&fcgi(client)->request);
+}
+
+static void fcgi_free(struct client *client)
+{
+	(void)close(fcgi(client)->epoll_fd);
+	free(fcgi(client));
+}
+
+static const struct client_door fcgi_door = {
+	.next = fcgi_next,
+	.param = fcgi_param,
+	.envp = fcgi_envp,
+	.read = fcgi_read,
+	.write = fcgi_write,
+	.flush = fcgi_flush,
+	.abort = fcgi_abort,
+	.finish = fcgi_finish,
+	.free = fcgi_free,
+};
+
+static int watch(int epoll_fd, int fd, unsigned int events)
+{
+	struct epoll_event event = { .events = events, .data.fd = fd };
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+int client_fcgi_new(struct client **ret, struct client_gate *gate,
+		    struct err *err)
+{
+	CLEANUP_FD int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	int flags = fcntl(gate->listen_fd, F_GETFL);
+	struct client_fcgi *self;
+
+	if (epoll_fd < 0 || flags < 0 ||
+	    fcntl(gate->listen_fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+	    watch(epoll_fd, gate->listen_fd, EPOLLIN | EPOLLEXCLUSIVE) != 0 ||
+	    watch(epoll_fd, gate->leave_fd, EPOLLIN) != 0)
+		return err_errno(err, "cannot watch the FastCGI socket");
+	self = calloc(1, sizeof(*self));
+	if (!self)
+		return err_errno(err, "cannot make a client");
+	if (FCGX_InitRequest(&self->request, -1, FCGI_FAIL_ACCEPT_ON_INTR) !=
+	    0) {
+		free(self);
+		return err_set(err, ERR_SYSTEM, "libfcgi is not initialised");
+	}
+	self->client.door = &fcgi_door;
+	self->client.watch_fd = -1;
+	self->gate = gate;
+	self->counted = true;
+	self->epoll_fd = STEAL_FD(epoll_fd);
+	*ret = &self->client;
+	return 0;
+}

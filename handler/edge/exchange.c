@@ -1,0 +1,398 @@
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "base/deadline.h"
+#include "edge/exchange.h"
+#include "edge/head.h"
+
+#include "base/banned.h"
+
+/* What is on its way to the gateway. */
+struct parcel {
+	struct iovec parts[3];
+	size_t first; /* the first part that isn't sent yet */
+	size_t count;
+};
+
+enum push_end { PUSH_DONE, PUSH_EARLY, PUSH_BROKEN, PUSH_TIMEOUT, PUSH_GONE };
+
+static struct deadline response_deadline(const struct call *call)
+{
+	int seconds = call->gateway->response_timeout_s;
+
+	return seconds > 0 ? deadline_in((int64_t)seconds * 1000)
+			   : deadline_never();
+}
+
+int exchange_wait(const struct call *call, const struct exchange *exchange,
+		  short events, struct deadline deadline)
+{
+	struct pollfd fds[2] = {
+		{ .fd = exchange->fd, .events = events },
+		{ .fd = call->client->watch_fd, .events = POLLRDHUP },
+	};
+	int count;
+
+	do
+		count = poll(fds, 2, deadline_left_ms(deadline));
+	while (count < 0 && errno == EINTR);
+	if (fds[1].revents != 0)
+		return 0;
+	return count > 0 ? fds[0].revents : -1;
+}
+
+void exchange_close(struct exchange *exchange)
+{
+	if (exchange->fd >= 0)
+		(void)close(exchange->fd);
+	exchange->fd = -1;
+}
+
+void exchange_keep(struct call *call, struct exchange *exchange)
+{
+	if (call->client->one_shot || call->row.generation == 0 ||
+	    !exchange->sent_all || !call->response.keep_alive) {
+		exchange_close(exchange);
+		return;
+	}
+	upstream_keep(edge_upstream(call->edge), call->gateway,
+		      call->row.generation, exchange->fd);
+	exchange->fd = -1;
+}
+
+static enum exchange_end open_connection(struct call *call, bool reuse,
+					 struct exchange *exchange,
+					 struct err *err)
+{
+	if (reuse)
+		exchange->fd = upstream_take(edge_upstream(call->edge),
+					     call->gateway,
+					     call->row.generation);
+	exchange->fresh = exchange->fd < 0;
+	if (!exchange->fresh ||
+	    address_connect(&exchange->fd, &call->gateway->address,
+			    response_deadline(call), err) == 0)
+		return EXCHANGE_HEAD;
+	if (err->code == ERR_REFUSED)
+		return EXCHANGE_BROKEN;
+	return err->code == ERR_TIMEOUT ? EXCHANGE_TIMEOUT
+					: EXCHANGE_UNREACHABLE;
+}
+
+static enum exchange_end body_trouble(const struct err *err)
+{
+	if (err->code == ERR_LIMIT)
+		return EXCHANGE_TOO_LARGE;
+	return err->code == ERR_CLOSED ? EXCHANGE_GONE : EXCHANGE_UNREACHABLE;
+}
+
+/* A body of unknown length is looked at first: there may be none. */
+static enum exchange_end choose_framing(struct call *call,
+					enum http_framing *ret, struct err *err)
+{
+	const struct request *request = &call->request;
+	bool empty = false;
+
+	*ret = FRAMING_CHUNKED;
+	if (request->content_length >= 0)
+		*ret = request->content_length > 0 ? FRAMING_LENGTH
+						   : FRAMING_NONE;
+	else if (call->client->no_length && !request->transfer_coded)
+		*ret = FRAMING_NONE;
+	else if (body_is_empty(&call->body, &empty, err))
+		return body_trouble(err);
+	else if (empty)
+		*ret = FRAMING_NONE;
+	return EXCHANGE_HEAD;
+}
+
+/* Counts what was sent off the parcel. */
+static void advance(struct parcel *parcel, size_t count)
+{
+	while (parcel->first < parcel->count &&
+	       count >= parcel->parts[parcel->first].iov_len)
+		count -= parcel->parts[parcel->first++].iov_len;
+	if (parcel->first < parcel->count) {
+		struct iovec *part = &parcel->parts[parcel->first];
+
+		part->iov_base = (char *)part->iov_base + count;
+		part->iov_len -= count;
+	}
+}
+
+static enum push_end push_wait(struct call *call, struct exchange *exchange,
+			       bool answered)
+{
+	short events = answered ? POLLOUT : POLLIN | POLLOUT;
+	int ready = exchange_wait(call, exchange, events,
+				  response_deadline(call));
+
+	if (ready <= 0)
+		return ready == 0 ? PUSH_GONE : PUSH_TIMEOUT;
+	return (ready & POLLIN) && !answered ? PUSH_EARLY : PUSH_DONE;
+}
+
+/* answered: the response's head is here already, nobody waits for it. */
+static enum push_end push(struct call *call, struct exchange *exchange,
+			  struct parcel *parcel, bool answered)
+{
+	while (parcel->first < parcel->count) {
+		struct msghdr message = {
+			.msg_iov = &parcel->parts[parcel->first],
+			.msg_iovlen = parcel->count - parcel->first,
+		};
+		ssize_t count = sendmsg(exchange->fd, &message,
+					MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (count >= 0) {
+			exchange->written += (size_t)count;
+			advance(parcel, (size_t)count);
+		} else if (errno == EAGAIN) {
+			enum push_end end = push_wait(call, exchange, answered);
+
+			if (end != PUSH_DONE)
+				return end;
+		} else if (errno != EINTR) {
+			return PUSH_BROKEN;
+		}
+	}
+	return PUSH_DONE;
+}
+
+/* Parses what is there; EXCHANGE_BROKEN stands for "not enough yet". */
+static enum exchange_end parse_head(struct call *call, struct err *err)
+{
+	struct http_response *response = &call->response;
+
+	for (;;) {
+		switch (http_response_parse(response, call->in, call->in_len,
+					    call->request.head, err)) {
+		case PARSE_MORE:
+			if (call->in_len < sizeof(call->in))
+				return EXCHANGE_BROKEN;
+			err_fill(err, ERR_LIMIT,
+				 "a response head of more than %d bytes",
+				 HEAD_BYTES_MAX);
+			return EXCHANGE_BAD;
+		case PARSE_BAD:
+			return EXCHANGE_BAD;
+		case PARSE_DONE:
+			break;
+		}
+		if (response->status >= 200)
+			return EXCHANGE_HEAD;
+		if (response->status == 101) {
+			err_fill(err, ERR_INVALID,
+				 "101 without having been asked to switch");
+			return EXCHANGE_BAD;
+		}
+		call->in_len -= response->head_len;
+		memmove(call->in, call->in + response->head_len, call->in_len);
+	}
+}
+
+static enum exchange_end read_head(struct call *call, struct exchange *exchange,
+				   struct err *err)
+{
+	struct deadline deadline = response_deadline(call);
+
+	for (;;) {
+		size_t room = sizeof(call->in) - call->in_len;
+		int ready = exchange_wait(call, exchange, POLLIN, deadline);
+		enum exchange_end end;
+		ssize_t count;
+
+		if (ready < 0) {
+			err_fill(err, ERR_TIMEOUT, "no response head in time");
+			return EXCHANGE_TIMEOUT;
+		}
+		if (ready == 0) {
+			err_fill(err, ERR_CANCELLED, "the client has gone");
+			return EXCHANGE_GONE;
+		}
+		count = recv(exchange->fd, call->in + call->in_len,
+			     room < RELAY_BYTES ? room : RELAY_BYTES,
+			     MSG_DONTWAIT);
+		if (count < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (count <= 0) {
+			err_fill(err, ERR_CLOSED,
+				 "the gateway closed the connection");
+			return EXCHANGE_BROKEN;
+		}
+		exchange->seen += (size_t)count;
+		call->in_len += (size_t)count;
+		end = parse_head(call, err);
+		if (end != EXCHANGE_BROKEN)
+			return end;
+	}
+}
+
+/* An answer before the request is through: an error ends it, as the gateway
+ * will not read on; for a success the rest is what it works with. */
+static bool ends_request(const struct call *call, enum exchange_end end)
+{
+	return end != EXCHANGE_HEAD || call->response.status >= 400;
+}
+
+static void wrap(struct parcel *parcel, char size[24], struct slice piece,
+		 enum http_framing framing)
+{
+	static char end[] = "\r\n";
+	/* sendmsg(2) does not write to it */
+	char *data = (char *)(uintptr_t)piece.data;
+	int len;
+
+	*parcel = (struct parcel){ .parts = { { data, piece.len } },
+				   .count = 1 };
+	if (framing != FRAMING_CHUNKED)
+		return;
+	len = snprintf(size, 24, "%zx\r\n", piece.len);
+	*parcel = (struct parcel){
+		.parts = { { size, (size_t)len }, { data, piece.len }, { end, 2 } },
+		.count = 3
+	};
+}
+
+/* Sends one parcel; *answered when the head came meanwhile and the request goes
+ * on. EXCHANGE_HEAD: go on, or stop where *stop. */
+static enum exchange_end send_parcel(struct call *call,
+				     struct exchange *exchange,
+				     struct parcel *parcel, bool *answered,
+				     bool *stop, struct err *err)
+{
+	for (;;) {
+		enum exchange_end end;
+
+		switch (push(call, exchange, parcel, *answered)) {
+		case PUSH_DONE:
+			return EXCHANGE_HEAD;
+		case PUSH_GONE:
+			err_fill(err, ERR_CANCELLED, "the client has gone");
+			return EXCHANGE_GONE;
+		case PUSH_TIMEOUT:
+			*stop = true;
+			if (*answered) { /* let it see that no more comes */
+				(void)shutdown(exchange->fd, SHUT_WR);
+				return EXCHANGE_HEAD;
+			}
+			err_fill(err, ERR_TIMEOUT,
+				 "the gateway does not read the request");
+			return EXCHANGE_TIMEOUT;
+		case PUSH_BROKEN:
+			*stop = true;
+			return *answered ? EXCHANGE_HEAD
+					 : read_head(call, exchange, err);
+		case PUSH_EARLY:
+			end = read_head(call, exchange, err);
+			*answered = true;
+			*stop = ends_request(call, end);
+			if (*stop)
+				return end;
+			break;
+		}
+	}
+}
+
+static bool has_answer(const struct exchange *exchange)
+{
+	return deadline_poll(exchange->fd, POLLIN, deadline_in(0)) > 0;
+}
+
+/* Gives EXCHANGE_HEAD and *answered when the head is here already. */
+static enum exchange_end send_body(struct call *call, struct exchange *exchange,
+				   enum http_framing framing, bool *answered,
+				   struct err *err)
+{
+	static char last[] = "0\r\n\r\n";
+	char buf[RELAY_BYTES];
+	char size[24];
+	bool stop = false;
+
+	for (;;) {
+		struct parcel parcel;
+		struct slice piece = { 0 };
+		enum exchange_end end;
+
+		if (!*answered && has_answer(exchange)) {
+			end = read_head(call, exchange, err);
+			*answered = true;
+			if (ends_request(call, end))
+				return end;
+		}
+		if (body_next(&call->body, buf, &piece, err))
+			return body_trouble(err);
+		if (piece.len == 0 && framing != FRAMING_CHUNKED)
+			break;
+		wrap(&parcel, size, piece, framing);
+		if (piece.len == 0)
+			parcel = (struct parcel){ .parts = { { last, 5 } },
+						  .count = 1 };
+		end = send_parcel(call, exchange, &parcel, answered, &stop,
+				  err);
+		if (end != EXCHANGE_HEAD || stop)
+			return end;
+		if (piece.len == 0)
+			break;
+	}
+	exchange->sent_all = true;
+	return EXCHANGE_HEAD;
+}
+
+static enum exchange_end send_request(struct call *call,
+				      struct exchange *exchange, bool *answered,
+				      struct err *err)
+{
+	enum http_framing framing = FRAMING_NONE;
+	enum exchange_end end = choose_framing(call, &framing, err);
+	struct parcel head = { .count = 1 };
+	bool stop = false;
+
+	if (end != EXCHANGE_HEAD)
+		return end;
+	if (call->head.len == 0)
+		head_write(&call->head, &call->request,
+			   &(struct head){ .settings = call->settings,
+					   .gateway = call->gateway,
+					   .body = framing,
+					   .close = call->client->one_shot });
+	if (!buffer_ok(&call->head)) {
+		err_fill(err, ERR_LIMIT, "the request's head is too large");
+		return EXCHANGE_UNREACHABLE;
+	}
+	head.parts[0] = (struct iovec){ call->head.data, call->head.len };
+	end = send_parcel(call, exchange, &head, answered, &stop, err);
+	if (end != EXCHANGE_HEAD || stop) {
+		*answered = true;
+		return end;
+	}
+	if (framing != FRAMING_NONE)
+		return send_body(call, exchange, framing, answered, err);
+	exchange->sent_all = true;
+	return EXCHANGE_HEAD;
+}
+
+enum exchange_end exchange_run(struct call *call, bool reuse,
+			       struct exchange *ret, struct err *err)
+{
+	bool answered = false;
+	enum exchange_end end;
+
+	*ret = (struct exchange){ .fd = -1 };
+	call->in_len = 0;
+	body_rewind(&call->body);
+	end = open_connection(call, reuse, ret, err);
+	if (end == EXCHANGE_HEAD)
+		end = send_request(call, ret, &answered, err);
+	if (end == EXCHANGE_HEAD && !answered)
+		end = read_head(call, ret, err);
+	return end;
+}

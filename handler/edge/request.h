@@ -1,0 +1,59 @@
+/* request.h - one request, as the web server's environment tells it (RFC 3875)
+ *
+ * Read once, checked once: after request_read() nothing in it can start a new
+ * line or another request. Borrows the environment.
+ */
+#ifndef WAKEGATE_REQUEST_H
+#define WAKEGATE_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/http1.h"
+#include "base/limits.h"
+
+#define HOST_BYTES_MAX 512
+
+struct request_field {
+	const char *name; /* behind HTTP_: in capitals, '_' for '-' */
+	struct slice value;
+	size_t name_len;
+};
+
+struct request {
+	const char *method;
+	struct slice target; /* origin form, as it came, or "*" */
+	struct slice path;   /* target without its query */
+	char host[HOST_BYTES_MAX]; /* with its port, if it has one */
+	struct request_field fields[HEADERS_MAX];
+	size_t fields_count;
+	int64_t content_length; /* -1: not known */
+	const char *content_type; /* NULL: none */
+	const char *remote_addr;  /* "" : not known */
+	const char *remote_user;  /* "" : nobody */
+	bool https;
+	bool head;	     /* HEAD */
+	bool idempotent;     /* RFC 9110, 9.2.2 */
+	bool repeatable;     /* that, or it has an Idempotency-Key */
+	bool transfer_coded; /* there is a body, of unknown length */
+	bool wants_html;     /* Accept has text/html */
+	bool navigation;     /* a browser goes to a page */
+};
+
+/* ERR_INVALID: CR, LF or another control character anywhere, a method or a field
+ * name that is no token, a Content-Length that is no number, a target in no form
+ * of RFC 9112, 3.2, no valid host. ERR_LIMIT: a head over HEAD_BYTES_MAX or
+ * HEADERS_MAX. The struct can be used for an answer of ours even then. */
+int request_read(struct request *ret, char **envp, struct err *err);
+
+/* The first field of that name in the form that it has in struct request_field;
+ * NULL when there is none. */
+const struct request_field *request_field(const struct request *request,
+					  const char *name);
+
+/* Is name, as above, the field that text (Title-Case, with '-') means? */
+bool request_name_is(const char *name, size_t len, const char *text);
+
+#endif

@@ -1,0 +1,24 @@
+/* status.h - GET /api/status: is the gateway ready, and if not, when?
+ */
+#ifndef WAKEGATE_STATUS_H
+#define WAKEGATE_STATUS_H
+
+#include <stdbool.h>
+
+#include "base/buffer.h"
+#include "edge/outlook.h"
+#include "store/row.h"
+
+struct status {
+	const char *gateway;
+	const struct gateway_row *row;
+	struct outlook outlook;
+	const char *config_error; /* NULL: none */
+	const char *id;
+	bool head; /* without a body */
+};
+
+/* Appends the whole response: 200 when it is ready, else 503. */
+void status_render(struct buffer *out, const struct status *status);
+
+#endif

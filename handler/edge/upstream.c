@@ -1,0 +1,203 @@
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "edge/upstream.h"
+
+#include "base/banned.h"
+
+struct idle {
+	int fd;
+	int64_t generation;
+	int64_t until_ms;
+};
+
+/* The kept connections to one address; entries[count - 1] is the newest. */
+struct pool {
+	struct pool *next;
+	char *address;
+	size_t count;
+	struct idle entries[UPSTREAM_IDLE_MAX];
+};
+
+struct upstream {
+	pthread_mutex_t lock;
+	struct pool *pools;
+	bool armed;
+	void (*arm)(void *user);
+	void *user;
+};
+
+int upstream_new(struct upstream **ret, void (*arm)(void *user), void *user,
+		 struct err *err)
+{
+	struct upstream *self = calloc(1, sizeof(*self));
+
+	if (!self)
+		return err_errno(err, "cannot make a pool of connections");
+	(void)pthread_mutex_init(&self->lock, NULL);
+	self->arm = arm;
+	self->user = user;
+	*ret = self;
+	return 0;
+}
+
+void upstream_free(struct upstream *upstream)
+{
+	struct pool *pool = upstream ? upstream->pools : NULL;
+
+	while (pool) {
+		struct pool *next = pool->next;
+
+		while (pool->count > 0)
+			(void)close(pool->entries[--pool->count].fd);
+		free(pool->address);
+		free(pool);
+		pool = next;
+	}
+	if (upstream)
+		(void)pthread_mutex_destroy(&upstream->lock);
+	free(upstream);
+}
+
+static struct pool *find(const struct upstream *upstream, const char *address)
+{
+	struct pool *pool = upstream->pools;
+
+	while (pool && strcmp(pool->address, address) != 0)
+		pool = pool->next;
+	return pool;
+}
+
+/* A pool is made once for an address and stays; NULL without memory. */
+static struct pool *find_or_make(struct upstream *upstream, const char *address)
+{
+	struct pool *pool = find(upstream, address);
+
+	if (pool)
+		return pool;
+	pool = calloc(1, sizeof(*pool));
+	if (!pool)
+		return NULL;
+	pool->address = strdup(address);
+	if (!pool->address) {
+		free(pool);
+		return NULL;
+	}
+	pool->next = upstream->pools;
+	upstream->pools = pool;
+	return pool;
+}
+
+/* Silent and open: a peer that closed it is an end of file, one that spoke
+ * unasked is a byte. */
+static bool is_usable(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       errno == EAGAIN;
+}
+
+static int pop(struct upstream *upstream, const char *address,
+	       struct idle *ret_entry)
+{
+	struct pool *pool;
+	int found = -1;
+
+	(void)pthread_mutex_lock(&upstream->lock);
+	pool = find(upstream, address);
+	if (pool && pool->count > 0) {
+		*ret_entry = pool->entries[--pool->count];
+		found = 0;
+	}
+	(void)pthread_mutex_unlock(&upstream->lock);
+	return found;
+}
+
+int upstream_take(struct upstream *upstream,
+		  const struct gateway_settings *gateway, int64_t generation)
+{
+	struct idle entry = { .fd = -1 };
+
+	while (pop(upstream, gateway->address_text, &entry) == 0) {
+		if (entry.generation == generation && is_usable(entry.fd))
+			return entry.fd;
+		(void)close(entry.fd);
+	}
+	return -1;
+}
+
+/* Adds the newest; the oldest goes where there are too many. Gives the one to
+ * close, or -1. */
+static int push(struct pool *pool, struct idle entry)
+{
+	int surplus = -1;
+
+	if (pool->count == UPSTREAM_IDLE_MAX) {
+		surplus = pool->entries[0].fd;
+		pool->count--;
+		memmove(pool->entries, pool->entries + 1,
+			pool->count * sizeof(pool->entries[0]));
+	}
+	pool->entries[pool->count++] = entry;
+	return surplus;
+}
+
+void upstream_keep(struct upstream *upstream,
+		   const struct gateway_settings *gateway, int64_t generation,
+		   int fd)
+{
+	CLEANUP_FD int surplus = fd;
+	bool arm = false;
+	struct idle entry = { .fd = fd, .generation = generation };
+	struct pool *pool;
+
+	if (gateway->keepalive_s <= 0)
+		return;
+	entry.until_ms = deadline_in((int64_t)gateway->keepalive_s * 1000).at_ms;
+	(void)pthread_mutex_lock(&upstream->lock);
+	pool = find_or_make(upstream, gateway->address_text);
+	if (pool) {
+		surplus = push(pool, entry);
+		arm = !upstream->armed;
+		upstream->armed = true;
+	}
+	(void)pthread_mutex_unlock(&upstream->lock);
+	if (arm && upstream->arm)
+		upstream->arm(upstream->user);
+}
+
+/* The oldest are first. */
+static void expire_pool(struct pool *pool, struct deadline *next)
+{
+	size_t gone = 0;
+
+	while (gone < pool->count &&
+	       deadline_passed((struct deadline){ pool->entries[gone].until_ms }))
+		(void)close(pool->entries[gone++].fd);
+	pool->count -= gone;
+	memmove(pool->entries, pool->entries + gone,
+		pool->count * sizeof(pool->entries[0]));
+	if (pool->count > 0)
+		*next = deadline_min(*next, (struct deadline){
+						    pool->entries[0].until_ms });
+}
+
+struct deadline upstream_expire(struct upstream *upstream)
+{
+	struct deadline next = deadline_never();
+
+	(void)pthread_mutex_lock(&upstream->lock);
+	for (struct pool *pool = upstream->pools; pool; pool = pool->next)
+		expire_pool(pool, &next);
+	upstream->armed = next.at_ms != deadline_never().at_ms;
+	(void)pthread_mutex_unlock(&upstream->lock);
+	return next;
+}

@@ -1,0 +1,269 @@
+#include "config.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "gateway/ensure.h"
+#include "gateway/keeper.h"
+#include "gateway/lifecycle.h"
+#include "gateway/lock.h"
+
+#include "base/banned.h"
+
+#define PAUSE_FIRST_MS 2
+#define PAUSE_MAX_MS 15
+#define POKE_EVERY_MS 500
+#define CLAIMS_MAX 3 /* by one caller: a keeper that does not stay is a fault */
+
+/* One caller's wait. */
+struct wait {
+	const struct ensure *ensure;
+	struct seen seen;
+	struct deadline deadline;
+	int lock_fd; /* asks who owns it, and holds our place */
+	bool placed;
+	int claims;
+	int pause_ms;
+	struct deadline next_poke;
+};
+
+static enum request_action decide(const struct wait *wait,
+				  const struct gateway_row *row, bool owner_alive)
+{
+	struct request_view view = {
+		.seen_generation = wait->seen.generation,
+		.seen_ready_ms = wait->seen.ready_ms,
+		.owner_alive = owner_alive,
+		.now_ms = clock_wall_ms(),
+		.lease_ms = (int64_t)wait->ensure->gateway->lease_s * 1000,
+	};
+
+	return lifecycle_request(row, &view);
+}
+
+/* Reads the row; a database that was replaced or is damaged is opened anew. */
+static int read_row(const struct ensure *ensure, struct gateway_row *ret,
+		    struct err *err)
+{
+	const char *name = ensure->gateway->name;
+
+	if (store_read(ensure->store, name, ret, err) == 0)
+		return 0;
+	if (err->code != ERR_STORE_MOVED && err->code != ERR_CORRUPT)
+		return -1;
+	if (store_reopen(ensure->store, err))
+		return -1;
+	return store_read(ensure->store, name, ret, err);
+}
+
+/* The caller holds the owner's byte through lock_fd. */
+static int claim_row(const struct ensure *ensure, const struct gateway_row *row,
+		     int lock_fd, int64_t *ret_generation, struct err *err)
+{
+	int64_t generation = 0;
+
+	if (store_claim(ensure->store, row->name, row->generation, ensure->want,
+			ensure->gateway->address_text, ensure->request,
+			&generation, err))
+		return -1;
+	if (keeper_start(ensure->settings, ensure->gateway, lock_fd, generation,
+			 false, err))
+		return -1;
+	*ret_generation = generation;
+	return 0;
+}
+
+/* Nobody owns it: be the one. Somebody who was faster is no error. */
+static int claim(struct wait *wait, struct err *err)
+{
+	const struct ensure *ensure = wait->ensure;
+	CLEANUP_FD int fd = -1;
+	struct gateway_row row;
+	int64_t generation;
+
+	if (lock_open(&fd, ensure->settings->state_dir, ensure->gateway->name,
+		      err))
+		return -1;
+	if (lock_take(fd, LOCK_OWNER, err))
+		return err->code == ERR_BUSY ? 0 : -1;
+	if (read_row(ensure, &row, err))
+		return -1;
+	if (decide(wait, &row, false) != REQUEST_CLAIM)
+		return 0;
+	if (wait->claims++ == CLAIMS_MAX)
+		return err_set(err, ERR_SYSTEM,
+			       "the keeper ended %d times; see "
+			       "'%s/wakegate.log'",
+			       CLAIMS_MAX, ensure->settings->state_dir);
+	if (claim_row(ensure, &row, fd, &generation, err) == 0 ||
+	    err->code == ERR_BUSY)
+		return 0;
+	if (err->code == ERR_STORE_MOVED || err->code == ERR_CORRUPT)
+		return store_reopen(ensure->store, err);
+	return -1;
+}
+
+/* The owner is silent: start the one that ends it. */
+static int replace(const struct wait *wait, const struct gateway_row *row,
+		   struct err *err)
+{
+	const struct ensure *ensure = wait->ensure;
+	CLEANUP_FD int fd = -1;
+
+	if (lock_open(&fd, ensure->settings->state_dir, ensure->gateway->name,
+		      err))
+		return -1;
+	if (lock_take(fd, LOCK_REPLACER, err))
+		return err->code == ERR_BUSY ? 0 : -1;
+	return keeper_start(ensure->settings, ensure->gateway, fd,
+			    row->generation, true, err);
+}
+
+/* One step; sets *done with *answer when the wait is over. */
+static int step(struct wait *wait, const struct gateway_row *row, bool *done,
+		enum ensure_answer *answer, struct err *err)
+{
+	bool owner_alive = false;
+
+	if (lock_is_taken(wait->lock_fd, LOCK_OWNER, &owner_alive, err))
+		return -1;
+	switch (decide(wait, row, owner_alive)) {
+	case REQUEST_PASS:
+		*done = true;
+		*answer = ENSURE_READY;
+		return 0;
+	case REQUEST_REFUSE:
+		*done = true;
+		*answer = ENSURE_REFUSED;
+		return 0;
+	case REQUEST_CLAIM:
+		return claim(wait, err);
+	case REQUEST_REPLACE:
+		return replace(wait, row, err);
+	case REQUEST_POKE:
+		if (deadline_passed(wait->next_poke)) {
+			lock_poke(wait->lock_fd);
+			wait->next_poke = deadline_in(POKE_EVERY_MS);
+		}
+		return 0;
+	case REQUEST_WAIT:
+	default:
+		return 0;
+	}
+}
+
+/* False when nobody waits for the answer any more. */
+static bool pause_once(struct wait *wait)
+{
+	struct pollfd client = { .fd = wait->ensure->watch_fd,
+				 .events = POLLRDHUP };
+	int left = deadline_left_ms(wait->deadline);
+	int ms = left >= 0 && left < wait->pause_ms ? left : wait->pause_ms;
+
+	wait->pause_ms += wait->pause_ms / 2;
+	if (wait->pause_ms > PAUSE_MAX_MS)
+		wait->pause_ms = PAUSE_MAX_MS;
+	return poll(&client, 1, ms) <= 0;
+}
+
+/* Before the first pause: a place among the waiters. */
+static int take_place(struct wait *wait, bool *done, enum ensure_answer *answer,
+		      struct err *err)
+{
+	if (wait->placed)
+		return 0;
+	wait->placed = true;
+	if (lock_wait_place(wait->lock_fd, wait->ensure->gateway->waiting_max,
+			    err) == 0)
+		return 0;
+	if (err->code != ERR_BUSY)
+		return -1;
+	*done = true;
+	*answer = ENSURE_OVERLOADED;
+	return 0;
+}
+
+static int wait_until_done(struct wait *wait, struct gateway_row *row,
+			   enum ensure_answer *answer, struct err *err)
+{
+	bool done = false;
+
+	for (;;) {
+		if (step(wait, row, &done, answer, err))
+			return -1;
+		if (done)
+			return 0;
+		if (deadline_passed(wait->deadline)) {
+			*answer = ENSURE_STARTING;
+			return 0;
+		}
+		if (take_place(wait, &done, answer, err))
+			return -1;
+		if (done)
+			return 0;
+		if (!pause_once(wait)) {
+			*answer = ENSURE_GONE;
+			return 0;
+		}
+		if (read_row(wait->ensure, row, err))
+			return -1;
+	}
+}
+
+int ensure_ready(const struct ensure *ensure, struct seen seen,
+		 struct deadline deadline, enum ensure_answer *ret,
+		 struct gateway_row *ret_row, struct err *err)
+{
+	struct wait wait = { .ensure = ensure,
+			     .seen = seen,
+			     .deadline = deadline,
+			     .lock_fd = -1,
+			     .pause_ms = PAUSE_FIRST_MS };
+	enum ensure_answer answer = ENSURE_READY;
+	int result = 0;
+
+	if (read_row(ensure, ret_row, err))
+		return -1;
+	if (decide(&wait, ret_row, true) != REQUEST_PASS) {
+		if (lock_open(&wait.lock_fd, ensure->settings->state_dir,
+			      ensure->gateway->name, err))
+			return -1;
+		result = wait_until_done(&wait, ret_row, &answer, err);
+		(void)close(wait.lock_fd);
+	}
+	if (result == 0)
+		*ret = answer;
+	return result;
+}
+
+int ensure_claim(const struct ensure *ensure, int64_t *ret_generation,
+		 struct err *err)
+{
+	CLEANUP_FD int fd = -1;
+	struct gateway_row row;
+
+	if (lock_open(&fd, ensure->settings->state_dir, ensure->gateway->name,
+		      err) ||
+	    lock_take(fd, LOCK_OWNER, err) || read_row(ensure, &row, err))
+		return -1;
+	return claim_row(ensure, &row, fd, ret_generation, err);
+}
+
+int ensure_watched(const struct ensure *ensure, struct err *err)
+{
+	CLEANUP_FD int fd = -1;
+	struct gateway_row row;
+	int64_t generation;
+
+	if (lock_open(&fd, ensure->settings->state_dir, ensure->gateway->name,
+		      err))
+		return -1;
+	if (lock_take(fd, LOCK_OWNER, err))
+		return err->code == ERR_BUSY ? 0 : -1;
+	if (read_row(ensure, &row, err))
+		return -1;
+	if (row.state != STATE_READY)
+		return 0;
+	return claim_row(ensure, &row, fd, &generation, err);
+}

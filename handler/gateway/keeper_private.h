@@ -1,0 +1,86 @@
+/* keeper_private.h - the keeper's parts: one file each for its row (keeper_row.c),
+ * looking, spawning and adopting (keeper_begin.c), watching (keeper_watch.c),
+ * stopping and proving (keeper_end.c); keeper.c goes from one to the next.
+ */
+#ifndef WAKEGATE_KEEPER_PRIVATE_H
+#define WAKEGATE_KEEPER_PRIVATE_H
+
+#include <stdbool.h>
+
+#include "base/deadline.h"
+#include "gateway/keeper.h"
+#include "gateway/lifecycle.h"
+#include "gateway/process.h"
+
+struct keeper {
+	const struct settings *settings;
+	const struct gateway_settings *gateway;
+	struct store *store;
+	struct gateway_row row; /* what we know; the database follows */
+	char instance[160];	/* "WAKEGATE_INSTANCE=ID/NAME/" */
+
+	int lock_fd;
+	int signal_fd; /* SIGTERM, SIGINT, SIGCHLD */
+	int inotify_fd;
+	int output_fd;
+	off_t output_begin; /* of this generation's output */
+
+	int pidfd;	/* of row.process; -1: none */
+	pid_t session;	/* that we made; 0: adopted */
+	bool exited;	/* row.process has ended */
+	bool spawned;	/* by us, in this generation */
+
+	bool lost;	 /* another generation owns the row: let go */
+	bool unsaved;	 /* the row could not be written */
+	bool told_to_end; /* SIGTERM */
+	bool poked;
+	bool timed_out; /* the start */
+	bool timed;	/* the start's duration is recorded */
+
+	struct deadline start_deadline;
+	struct deadline next_probe;
+	struct deadline next_tick;
+	struct deadline next_heartbeat;
+	int probe_pause_ms;
+};
+
+/* --- keeper_row.c */
+
+/* The table's answer; the row's state follows. */
+enum lifecycle_action keeper_decide(struct keeper *keeper,
+				    enum lifecycle_event event);
+/* Writes the row with an event (kind NULL: none); detail is a JSON object or NULL. A
+ * failure is logged and made good later; another generation sets lost. */
+void keeper_write(struct keeper *keeper, const char *kind, const char *detail);
+/* Reads what others write: want, hold, answered_ms... ; saves what is unsaved. */
+void keeper_read(struct keeper *keeper);
+/* Writes a heartbeat when one is due. */
+void keeper_heartbeat(struct keeper *keeper);
+/* reason: a word; the rest a sentence for people. */
+void keeper_reason(struct keeper *keeper, const char *reason,
+		   const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+bool keeper_wants_end(const struct keeper *keeper);
+
+/* --- keeper_begin.c */
+enum lifecycle_action keeper_look(struct keeper *keeper);
+enum lifecycle_action keeper_spawn(struct keeper *keeper);
+enum lifecycle_action keeper_adopt(struct keeper *keeper);
+/* Tracks this process from now on; -1 when it is gone already. */
+int keeper_track(struct keeper *keeper, struct process_id id);
+/* Lists what is there, ours marked. */
+int keeper_list(struct keeper *keeper, struct process_list *ret,
+		struct err *err);
+
+/* --- keeper_watch.c */
+enum lifecycle_action keeper_watch(struct keeper *keeper);
+/* Takes signals, pokes and exits, waiting for them until the deadline. */
+void keeper_poll(struct keeper *keeper, struct deadline deadline);
+
+/* --- keeper_end.c */
+enum lifecycle_action keeper_clean(struct keeper *keeper);
+enum lifecycle_action keeper_stop(struct keeper *keeper);
+enum lifecycle_action keeper_prove(struct keeper *keeper);
+enum lifecycle_action keeper_settle(struct keeper *keeper);
+
+#endif

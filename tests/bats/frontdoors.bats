@@ -1,0 +1,218 @@
+#!/usr/bin/env bats
+# FastCGI and CGI processes: how they leave, how many requests they answer, how
+# small they are.
+
+load helper
+
+worker() {
+	pgrep -P "${SERVERS[0]}" -f "^$WAKEGATE" | head -n 1
+}
+
+threads_of() {
+	find "/proc/$1/task" -mindepth 1 -maxdepth 1 | wc -l
+}
+
+# leaves SIGNAL: an idle worker under lighttpd goes on it, and is replaced.
+leaves() {
+	local pid
+
+	write_config
+	start_lighttpd
+	run many 10 /pid
+	pid=$(worker)
+	kill "-$1" "$pid"
+	eventually 5 gone "$pid"
+	get /pid
+	[ "$code" = 200 ]
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
+@test "a worker leaves on SIGTERM" {
+	leaves TERM
+}
+
+@test "a worker leaves on SIGUSR1" {
+	leaves USR1
+}
+
+# finishes SIGNAL: a busy worker answers first.
+finishes() {
+	local pid client
+
+	write_config
+	start_lighttpd
+	get /pid
+	curl -s -o "$RUN/slow" "$URL/slow?ms=1500" 3>&- &
+	client=$!
+	sleep 0.4
+	pid=$(worker)
+	kill "-$1" "$pid"
+	wait "$client"
+	[ "$(cat "$RUN/slow")" = slow ]
+	eventually 5 gone "$pid"
+}
+
+@test "a busy worker answers before it leaves on SIGTERM" {
+	finishes TERM
+}
+
+@test "a busy worker answers before it leaves on SIGUSR1" {
+	finishes USR1
+}
+
+@test "lighttpd stops with its worker, and the gateway stays" {
+	local pid
+
+	write_config
+	start_lighttpd
+	run many 30 /pid
+	pid=$(worker)
+	stop_servers
+	eventually 5 gone "$pid"
+	port_open "$GATEWAY_PORT"
+	[ "$(row state)" = ready ]
+}
+
+@test "a graceful restart of lighttpd is not held up by its worker" {
+	write_config
+	start_lighttpd
+	get /pid
+	kill -USR1 "${SERVERS[0]}"
+	sleep 1
+	eventually 10 get_is_200
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
+get_is_200() {
+	get /pid
+	[ "$code" = 200 ]
+}
+
+# spawned_fcgi: a worker of spawn-fcgi on the socket that lighttpd.conf names.
+spawned_fcgi() {
+	take_port
+	WEB_PORT=$REPLY
+	fill_in lighttpd.conf
+	sed -i -e '/bin-path/d' -e '/max-procs/d' "$RUN/lighttpd.conf"
+	spawn-fcgi -s "$RUN/wakegate.sock" -n -- "$WAKEGATE" -c "$CONFIG" \
+		>>"$RUN/worker.log" 2>&1 3>&- &
+	BACKGROUND+=($!)
+	eventually 5 test -S "$RUN/wakegate.sock"
+	start_server "$RUN/server.log" "$LIGHTTPD" -D -f "$RUN/lighttpd.conf"
+}
+
+@test "under spawn-fcgi a worker answers, and leaves on SIGTERM" {
+	write_config
+	spawned_fcgi
+	run many 40 /pid
+	[ "$output" = "200 40" ] || fail "$output"
+	kill -TERM "${BACKGROUND[0]}"
+	eventually 5 gone "${BACKGROUND[0]}"
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
+@test "under spawn-fcgi a worker leaves on SIGUSR1" {
+	write_config
+	spawned_fcgi
+	get /pid
+	kill -USR1 "${BACKGROUND[0]}"
+	eventually 5 gone "${BACKGROUND[0]}"
+}
+
+@test "one worker process answers up to 64 requests at once, in threads" {
+	local begin took
+
+	write_config
+	start_lighttpd
+	get /pid
+	[ "$(threads_of "$(worker)")" -le 4 ]
+	begin=$(now_ms)
+	run many 60 '/slow?ms=1000&x='
+	took=$(($(now_ms) - begin))
+	[ "$output" = "200 60" ] || fail "$output"
+	((took < 2500)) || fail "60 at once took $took ms"
+	[ "$(pgrep -c -P "${SERVERS[0]}")" -eq 1 ]
+	[ "$(threads_of "$(worker)")" -le 70 ]
+}
+
+@test "more requests than threads are answered in turn" {
+	write_config
+	start_lighttpd
+	run many 150 '/slow?ms=300&x='
+	[ "$output" = "200 150" ] || fail "$output"
+}
+
+@test "under mod_fcgid a worker stays at one thread for requests" {
+	local pid
+
+	write_config
+	start_apache
+	run many 20 '/slow?ms=300&x='
+	[ "$output" = "200 20" ] || fail "$output"
+	[ -n "$(our_workers)" ]
+	for pid in $(our_workers); do
+		[ "$(threads_of "$pid")" -le 2 ]
+	done
+}
+
+@test "mod_fcgid's workers leave when Apache stops, and the gateway stays" {
+	write_config
+	start_apache
+	run many 20 /pid
+	stop_servers
+	eventually 12 no_workers
+	port_open "$GATEWAY_PORT"
+}
+
+@test "a gateway outlives the web server that woke it, and holds nothing of it" {
+	local pid
+
+	write_config
+	start_lighttpd
+	get /pid
+	pid=$body
+	# no descriptor of the web server's: its log, its socket
+	[ -z "$(find "/proc/$pid/fd" -lname '*lighttpd*' | grep . || true)" ]
+	[ "$(find "/proc/$pid/fd" -lname 'pipe:*' | wc -l)" -eq 0 ]
+	stop_servers
+	sleep 0.3
+	alive "$pid"
+	start_lighttpd
+	get /pid
+	[ "$body" = "$pid" ]
+}
+
+@test "the gateway gets its environment, and nothing of the request" {
+	local id
+
+	FLAGS=(--env-file "$RUN/env")
+	write_config '.gateways.fake.environment = {"MINE": "yes"}'
+	HTTP_PROXY=evil cgi GET '/pid?q' HTTP_COOKIE=secret HTTP_PROXY=evil
+	[ "$code" = 200 ]
+	id=$(<"$STATE/wakegate.id")
+	grep -qx "MINE=yes" "$RUN/env"
+	grep -qx "WAKEGATE_INSTANCE=$id/fake/1" "$RUN/env"
+	never grep -q 'HTTP_\|REQUEST_\|GATEWAY_INTERFACE\|secret' "$RUN/env"
+}
+
+small() {
+	local name=$1 pid=$2
+
+	awk -v name="$name" '
+		/^Rss:/ { rss = $2 } /^Private_Dirty:/ { dirty = $2 }
+		END { print name, "private dirty", dirty, "kB, RSS", rss, "kB"
+			exit !(dirty < 1024 && rss < 5120) }' \
+		"/proc/$pid/smaps_rollup"
+}
+
+@test "worker and keeper: under 1 MB of private dirty memory and 5 MB RSS" {
+	never grep -qs 'libasan\|__asan' "$WAKEGATE" || skip "built with sanitizers"
+	write_config
+	start_lighttpd
+	get /pid
+	get '/big?bytes=1000000'
+	run small worker "$(worker)"
+	[ "$status" -eq 0 ] || fail "$output"
+	run small keeper "$(row owner_pid)"
+	[ "$status" -eq 0 ] || fail "$output"
+}
