@@ -62,7 +62,8 @@ static int parse_host(struct address *ret, const char *host, in_port_t port)
 		ret->socket.in6.sin6_family = AF_INET6;
 		ret->socket.in6.sin6_port = port;
 		ret->len = (socklen_t)sizeof(ret->socket.in6);
-		return inet_pton(AF_INET6, bare, &ret->socket.in6.sin6_addr) == 1
+		return inet_pton(AF_INET6, bare, &ret->socket.in6.sin6_addr) ==
+				       1
 			       ? 0
 			       : -1;
 	}

@@ -13,8 +13,8 @@
 
 char *buffer_room(struct buffer *buffer, size_t len)
 {
-	size_t capacity = buffer->capacity ? buffer->capacity
-					   : BUFFER_FIRST_BYTES;
+	size_t capacity =
+		buffer->capacity ? buffer->capacity : BUFFER_FIRST_BYTES;
 	char *data;
 
 	if (buffer->bad || len > buffer->max ||

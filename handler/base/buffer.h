@@ -17,7 +17,10 @@ struct buffer {
 	bool bad;
 };
 
-#define BUFFER_INIT(max_bytes) { .max = (max_bytes) }
+#define BUFFER_INIT(max_bytes)                                                 \
+	{                                                                      \
+		.max = (max_bytes)                                             \
+	}
 
 void buffer_append(struct buffer *buffer, const void *data, size_t len);
 void buffer_puts(struct buffer *buffer, const char *text);

@@ -14,17 +14,17 @@
 #include <unistd.h>
 
 #define CLEANUP(function) __attribute__((cleanup(function)))
-#define CLEANUP_FREE CLEANUP(cleanup_free)
-#define CLEANUP_FD CLEANUP(cleanup_fd)
+#define CLEANUP_FREE	  CLEANUP(cleanup_free)
+#define CLEANUP_FD	  CLEANUP(cleanup_fd)
 
 #define STEAL_PTR(pointer)                                                     \
-	__extension__({                                                                  \
+	__extension__({                                                        \
 		__typeof__(pointer) stolen_ = (pointer);                       \
 		(pointer) = NULL;                                              \
 		stolen_;                                                       \
 	})
 #define STEAL_FD(fd)                                                           \
-	__extension__({                                                                  \
+	__extension__({                                                        \
 		int stolen_ = (fd);                                            \
 		(fd) = -1;                                                     \
 		stolen_;                                                       \

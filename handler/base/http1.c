@@ -82,8 +82,8 @@ bool http_has_token(struct slice value, const char *token)
 	return false;
 }
 
-const struct http_field *http_response_field(const struct http_response *response,
-					     const char *name)
+const struct http_field *http_response_field(
+	const struct http_response *response, const char *name)
 {
 	for (size_t i = 0; i < response->fields_count; i++) {
 		if (http_slice_is(response->fields[i].name, name))
@@ -184,8 +184,7 @@ static int parse_length(struct slice digits, int64_t *ret)
 	for (size_t i = 0; i < digits.len; i++) {
 		int digit = digits.data[i] - '0';
 
-		if (digit < 0 || digit > 9 ||
-		    number > (INT64_MAX - digit) / 10)
+		if (digit < 0 || digit > 9 || number > (INT64_MAX - digit) / 10)
 			return -1;
 		number = number * 10 + digit;
 	}
@@ -212,8 +211,8 @@ static int content_length(struct http_response *ret, struct slice value,
 }
 
 /* We never ask for another coding than chunked, so there is no other one. */
-static int transfer_encoding(const struct http_response *ret, struct slice value,
-			     bool repeated, struct err *err)
+static int transfer_encoding(const struct http_response *ret,
+			     struct slice value, bool repeated, struct err *err)
 {
 	if (ret->minor_version == 0)
 		return err_set(err, ERR_INVALID,
@@ -230,7 +229,8 @@ static bool has_no_body(const struct http_response *response, bool head_request)
 	       response->status == 204 || response->status == 304;
 }
 
-static int framing(struct http_response *ret, bool head_request, struct err *err)
+static int framing(struct http_response *ret, bool head_request,
+		   struct err *err)
 {
 	bool chunked = false;
 	bool close = false;
@@ -271,9 +271,9 @@ static int framing(struct http_response *ret, bool head_request, struct err *err
 	return 0;
 }
 
-enum parse_result http_response_parse(struct http_response *ret, const char *buf,
-				      size_t len, bool head_request,
-				      struct err *err)
+enum parse_result http_response_parse(struct http_response *ret,
+				      const char *buf, size_t len,
+				      bool head_request, struct err *err)
 {
 	static const char version[] = "HTTP/1.";
 	size_t check = len < sizeof(version) - 1 ? len : sizeof(version) - 1;

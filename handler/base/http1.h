@@ -52,18 +52,18 @@ struct http_response {
  * chunked (or any in HTTP/1.0), 101 where no upgrade was asked is the caller's.
  * A single LF as line end is taken. Transfer-Encoding wins over Content-Length:
  * content_length is then -1 and keep_alive false when both were there. */
-enum parse_result http_response_parse(struct http_response *ret, const char *buf,
-				      size_t len, bool head_request,
-				      struct err *err);
+enum parse_result http_response_parse(struct http_response *ret,
+				      const char *buf, size_t len,
+				      bool head_request, struct err *err);
 
 /* The first field of that name (compared without case), or NULL. */
-const struct http_field *http_response_field(const struct http_response *response,
-					     const char *name);
+const struct http_field *http_response_field(
+	const struct http_response *response, const char *name);
 
 /* Is token an element of the comma-separated value (without case)? */
 bool http_has_token(struct slice value, const char *token);
 bool http_slice_is(struct slice slice, const char *text); /* without case */
-bool http_is_token(const char *text, size_t len);	   /* RFC 9110, 5.6.2 */
+bool http_is_token(const char *text, size_t len);	  /* RFC 9110, 5.6.2 */
 
 /* The chunk decoder: a zeroed struct begins a body. Works in place: takes len
  * bytes at buf, moves the content to the front of buf and gives its length in

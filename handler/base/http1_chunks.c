@@ -9,20 +9,20 @@
 #define CHUNKS_OVERHEAD_MAX 16384 /* extensions and trailers of one body */
 
 enum chunk_state {
-	CHUNK_SIZE,	   /* before the first digit */
-	CHUNK_SIZE_MORE,   /* after one */
-	CHUNK_SPACE,	   /* white space behind the size */
-	CHUNK_EXTENSION,   /* behind ';' */
-	CHUNK_SIZE_LF,	   /* behind the CR of that line */
-	CHUNK_DATA,	   /* inside the content */
-	CHUNK_DATA_CR,	   /* behind the content */
-	CHUNK_DATA_LF,	   /* and its CR */
-	CHUNK_LINE,	   /* at the beginning of a trailer line */
-	CHUNK_NAME,	   /* in a trailer's name */
-	CHUNK_VALUE,	   /* in a trailer's value */
-	CHUNK_VALUE_LF,	   /* behind the CR of that line */
-	CHUNK_END_LF,	   /* behind the CR of the last line */
-	CHUNK_END,	   /* all is through */
+	CHUNK_SIZE,	 /* before the first digit */
+	CHUNK_SIZE_MORE, /* after one */
+	CHUNK_SPACE,	 /* white space behind the size */
+	CHUNK_EXTENSION, /* behind ';' */
+	CHUNK_SIZE_LF,	 /* behind the CR of that line */
+	CHUNK_DATA,	 /* inside the content */
+	CHUNK_DATA_CR,	 /* behind the content */
+	CHUNK_DATA_LF,	 /* and its CR */
+	CHUNK_LINE,	 /* at the beginning of a trailer line */
+	CHUNK_NAME,	 /* in a trailer's name */
+	CHUNK_VALUE,	 /* in a trailer's value */
+	CHUNK_VALUE_LF,	 /* behind the CR of that line */
+	CHUNK_END_LF,	 /* behind the CR of the last line */
+	CHUNK_END,	 /* all is through */
 };
 
 static int digit_value(unsigned char c)

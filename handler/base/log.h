@@ -9,7 +9,13 @@
 #ifndef WAKEGATE_LOG_H
 #define WAKEGATE_LOG_H
 
-enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG, LEVEL_MAX_ };
+enum log_level {
+	LEVEL_ERROR,
+	LEVEL_WARNING,
+	LEVEL_INFO,
+	LEVEL_DEBUG,
+	LEVEL_MAX_
+};
 
 /* "error", "warning", "info", "debug" */
 extern const char *const log_level_names[LEVEL_MAX_];

@@ -10,13 +10,13 @@
 #include "base/banned.h"
 
 #define SECRET_BYTES_MIN 6
-#define MARK "[redacted]"
+#define MARK		 "[redacted]"
 
 static const struct {
 	const char *word;
 	bool whole_line; /* the value may hold spaces */
 } words[] = {
-	{ "authorization", true }, { "cookie", true },	 { "token", false },
+	{ "authorization", true }, { "cookie", true },	  { "token", false },
 	{ "secret", false },	   { "password", false }, { "passwd", false },
 	{ "key", false },
 };
@@ -85,8 +85,8 @@ void redact(char *text, size_t size, char *const *secrets)
 			if (begin == 0)
 				continue;
 			len = value_len(text + begin, words[i].whole_line);
-			if (len > 0 && strncmp(text + begin, MARK,
-					       sizeof(MARK) - 1) != 0)
+			if (len > 0 &&
+			    strncmp(text + begin, MARK, sizeof(MARK) - 1) != 0)
 				found = text + replace(text, size, begin, len);
 		}
 	}

@@ -12,9 +12,9 @@
 #include "base/banned.h"
 
 #define PAUSE_FIRST_MS 2
-#define PAUSE_MAX_MS 15
-#define POKE_EVERY_MS 500
-#define CLAIMS_MAX 3 /* by one caller: a keeper that does not stay is a fault */
+#define PAUSE_MAX_MS   15
+#define POKE_EVERY_MS  500
+#define CLAIMS_MAX     3 /* by one caller: a keeper that does not stay is a fault */
 
 /* One caller's wait. */
 struct wait {
@@ -29,7 +29,8 @@ struct wait {
 };
 
 static enum request_action decide(const struct wait *wait,
-				  const struct gateway_row *row, bool owner_alive)
+				  const struct gateway_row *row,
+				  bool owner_alive)
 {
 	struct request_view view = {
 		.seen_generation = wait->seen.generation,

@@ -20,12 +20,12 @@
 #include "base/banned.h"
 
 #define REPLACE_DEADLINE_MS 5000
-#define LOCK_PAUSE_MS 5
+#define LOCK_PAUSE_MS	    5
 
 static int watch_lock(struct keeper *keeper, struct err *err)
 {
-	CLEANUP_FREE char *path = lock_path(keeper->settings->state_dir,
-					    keeper->gateway->name);
+	CLEANUP_FREE char *path =
+		lock_path(keeper->settings->state_dir, keeper->gateway->name);
 
 	if (!path)
 		return err_set(err, ERR_LIMIT, "out of memory");
@@ -87,9 +87,8 @@ static int replace_owner(struct keeper *keeper, struct err *err)
 	if (process_look(&list, keeper->instance, NULL, err))
 		return -1;
 	for (size_t i = 0; i < list.count; i++)
-		list.items[i].ours =
-			list.items[i].id.pid == row->owner.pid &&
-			list.items[i].id.start == row->owner.start;
+		list.items[i].ours = list.items[i].id.pid == row->owner.pid &&
+				     list.items[i].id.start == row->owner.start;
 	if (process_signal(&list, NULL, SIGKILL, err) > 0)
 		log_line(LEVEL_WARNING,
 			 "gateway=%s msg=\"keeper %ld was silent for %lld ms, "
@@ -167,7 +166,8 @@ static int prepare(struct keeper *keeper, struct err *err)
 			   keeper->gateway->name);
 
 	if (len < 0 || (size_t)len >= sizeof(keeper->instance))
-		return err_set(err, ERR_LIMIT, "the gateway's name is too long");
+		return err_set(err, ERR_LIMIT,
+			       "the gateway's name is too long");
 	(void)prctl(PR_SET_NAME, "wakegate-keep");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
 		return err_errno(err, "cannot become a subreaper");
@@ -192,10 +192,10 @@ static void run_actions(struct keeper *keeper)
 {
 	static enum lifecycle_action (*const handlers[ACTION_MAX_])(
 		struct keeper *) = {
-		[ACTION_LOOK] = keeper_look,   [ACTION_CLEAN] = keeper_clean,
-		[ACTION_SPAWN] = keeper_spawn, [ACTION_ADOPT] = keeper_adopt,
-		[ACTION_PROBE] = keeper_watch, [ACTION_SERVE] = keeper_watch,
-		[ACTION_STOP] = keeper_stop,   [ACTION_PROVE] = keeper_prove,
+		[ACTION_LOOK] = keeper_look,	 [ACTION_CLEAN] = keeper_clean,
+		[ACTION_SPAWN] = keeper_spawn,	 [ACTION_ADOPT] = keeper_adopt,
+		[ACTION_PROBE] = keeper_watch,	 [ACTION_SERVE] = keeper_watch,
+		[ACTION_STOP] = keeper_stop,	 [ACTION_PROVE] = keeper_prove,
 		[ACTION_SETTLE] = keeper_settle,
 	};
 	enum lifecycle_action action = ACTION_LOOK;
@@ -207,8 +207,7 @@ static void run_actions(struct keeper *keeper)
 static void release(struct keeper *keeper)
 {
 	const int fds[] = { keeper->inotify_fd, keeper->signal_fd,
-			    keeper->output_fd, keeper->pidfd,
-			    keeper->lock_fd };
+			    keeper->output_fd, keeper->pidfd, keeper->lock_fd };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)

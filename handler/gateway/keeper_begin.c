@@ -14,8 +14,10 @@
 
 #include "base/banned.h"
 
-#define LOOK_AGAIN_MS 5000
-#define DETAIL_BYTES 256
+#define LOOK_AGAIN_MS	  5000
+#define DETAIL_BYTES	  256
+#define UNKNOWN_LOOKS_MAX 20
+#define UNKNOWN_PAUSE_MS  50
 
 int keeper_list(struct keeper *keeper, struct process_list *ret,
 		struct err *err)
@@ -50,8 +52,8 @@ int keeper_track(struct keeper *keeper, struct process_id id)
 
 static void begin_probing(struct keeper *keeper)
 {
-	keeper->start_deadline = deadline_in(
-		(int64_t)keeper->gateway->start_timeout_s * 1000);
+	keeper->start_deadline =
+		deadline_in((int64_t)keeper->gateway->start_timeout_s * 1000);
 	keeper->next_probe = deadline_in(0);
 	keeper->probe_pause_ms = 0;
 }
@@ -64,13 +66,14 @@ static enum lifecycle_action refuse_stranger(struct keeper *keeper,
 	char detail[DETAIL_BYTES];
 	pid_t pid = stranger ? stranger->id.pid : 0;
 	uid_t uid = stranger ? stranger->uid : list->listener_uid;
-	const char *name = stranger && stranger->name[0] ? stranger->name
-							 : "unknown";
+	const char *name =
+		stranger && stranger->name[0] ? stranger->name : "unknown";
 
 	keeper_reason(keeper, "port_taken",
 		      "%s is held by somebody else's process: pid %ld, uid "
 		      "%ld, name '%s'",
-		      keeper->gateway->address_text, (long)pid, (long)uid, name);
+		      keeper->gateway->address_text, (long)pid, (long)uid,
+		      name);
 	(void)snprintf(detail, sizeof(detail),
 		       "{\"reason\":\"port_taken\",\"pid\":%ld,\"uid\":%ld}",
 		       (long)pid, (long)uid);
@@ -103,7 +106,8 @@ static enum lifecycle_action nothing_runs(struct keeper *keeper)
 	if (keeper->row.want == WANT_RESTART &&
 	    store_want(keeper->store, keeper->row.name, keeper->row.generation,
 		       WANT_RUN, false, &err) == 0)
-		keeper->row.want = WANT_RUN; /* starting it is all there is to do */
+		keeper->row.want =
+			WANT_RUN; /* starting it is all there is to do */
 	keeper->row.process = (struct process_id){ .pid = 0 };
 	return keeper_decide(keeper, EVENT_NOTHING_RUNS);
 }
@@ -123,6 +127,14 @@ static enum lifecycle_action runs_without_port(struct keeper *keeper,
 	return keeper_decide(keeper, EVENT_STRAYS);
 }
 
+/* A socket of our user that nobody is seen to hold may be a process's that is just
+ * ending: to be looked at again before it is called somebody else's. */
+static bool is_passing(struct keeper *keeper, const struct process_list *list)
+{
+	return !process_stranger(list) && list->listener_uid == geteuid() &&
+	       keeper->unknown_looks++ < UNKNOWN_LOOKS_MAX;
+}
+
 static enum lifecycle_action decide_by(struct keeper *keeper,
 				       const struct process_list *list)
 {
@@ -137,6 +149,10 @@ static enum lifecycle_action decide_by(struct keeper *keeper,
 		if (keeper_track(keeper, listener->id))
 			return ACTION_LOOK; /* gone meanwhile */
 		return keeper_decide(keeper, EVENT_RUNS);
+	}
+	if (list->listening && is_passing(keeper, list)) {
+		keeper_poll(keeper, deadline_in(UNKNOWN_PAUSE_MS));
+		return ACTION_LOOK;
 	}
 	if (list->listening)
 		return refuse_stranger(keeper, list);

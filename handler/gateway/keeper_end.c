@@ -15,12 +15,12 @@
 
 #include "base/banned.h"
 
-#define PROVE_DEADLINE_MS 10000
+#define PROVE_DEADLINE_MS    10000
 #define PROVE_PAUSE_FIRST_MS 2
-#define PROVE_PAUSE_MAX_MS 100
-#define STOP_LOOK_MS 100
-#define EXITS_WINDOW_MS 60000
-#define DETAIL_BYTES 160
+#define PROVE_PAUSE_MAX_MS   100
+#define STOP_LOOK_MS	     100
+#define EXITS_WINDOW_MS	     60000
+#define DETAIL_BYTES	     160
 
 /* One look at what is left. */
 struct remains {
@@ -170,8 +170,8 @@ static void await_end(struct keeper *keeper, struct deadline deadline)
 				return;
 			told_rest = true;
 		}
-		keeper_poll(keeper, deadline_min(deadline_in(STOP_LOOK_MS),
-						 deadline));
+		keeper_poll(keeper,
+			    deadline_min(deadline_in(STOP_LOOK_MS), deadline));
 		keeper_heartbeat(keeper);
 	}
 }
@@ -208,8 +208,8 @@ static struct settlement settle(struct keeper *keeper)
 	struct err err;
 
 	if (store_exits_since(keeper->store, row->name,
-			       ending.now_ms - EXITS_WINDOW_MS, &ending.exits,
-			       &err))
+			      ending.now_ms - EXITS_WINDOW_MS, &ending.exits,
+			      &err))
 		ending.exits = 0; /* not to be known now: no loop is assumed */
 	return lifecycle_settle(&ending, keeper->gateway);
 }
@@ -235,8 +235,9 @@ static void write_settlement(struct keeper *keeper,
 	if (settlement->state == STATE_STOPPED)
 		row->detail[0] = '\0';
 	else if (strcmp(settlement->reason, "held") == 0)
-		keeper_reason(keeper, "held", "stopped by a person until "
-					      "`wakegate start`");
+		keeper_reason(keeper, "held",
+			      "stopped by a person until "
+			      "`wakegate start`");
 	(void)snprintf(detail, sizeof(detail),
 		       "{\"reason\":\"%s\",\"failures\":%d}",
 		       settlement->reason, settlement->failures);

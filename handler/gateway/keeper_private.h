@@ -25,17 +25,18 @@ struct keeper {
 	int output_fd;
 	off_t output_begin; /* of this generation's output */
 
-	int pidfd;	/* of row.process; -1: none */
-	pid_t session;	/* that we made; 0: adopted */
-	bool exited;	/* row.process has ended */
-	bool spawned;	/* by us, in this generation */
+	int pidfd;     /* of row.process; -1: none */
+	pid_t session; /* that we made; 0: adopted */
+	bool exited;   /* row.process has ended */
+	bool spawned;  /* by us, in this generation */
 
-	bool lost;	 /* another generation owns the row: let go */
-	bool unsaved;	 /* the row could not be written */
+	bool lost;	  /* another generation owns the row: let go */
+	bool unsaved;	  /* the row could not be written */
 	bool told_to_end; /* SIGTERM */
 	bool poked;
-	bool timed_out; /* the start */
-	bool timed;	/* the start's duration is recorded */
+	int unknown_looks; /* in a row: the port is open, its holder unknown */
+	bool timed_out;	   /* the start */
+	bool timed;	   /* the start's duration is recorded */
 
 	struct deadline start_deadline;
 	struct deadline next_probe;

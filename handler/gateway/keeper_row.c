@@ -57,9 +57,10 @@ static void failed(struct keeper *keeper, const struct err *err)
 		return;
 	}
 	if (!keeper->unsaved)
-		log_line(LEVEL_ERROR,
-			 "gateway=%s msg=\"cannot write the row: %s, going on\"",
-			 keeper->row.name, err->text);
+		log_line(
+			LEVEL_ERROR,
+			"gateway=%s msg=\"cannot write the row: %s, going on\"",
+			keeper->row.name, err->text);
 	keeper->unsaved = true;
 }
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,8 +20,8 @@
 #include "base/banned.h"
 
 #define START_DEADLINE_MS 5000
-#define REPORT_FD_MIN 10
-#define ARGUMENTS_MAX 12
+#define REPORT_FD_MIN	  10
+#define ARGUMENTS_MAX	  12
 
 /* All that the child needs, made before the fork: other threads may hold locks. */
 struct plan {
@@ -40,8 +39,8 @@ struct plan {
 static int find_program(char *ret, struct err *err)
 {
 	/* an address in the vector is an integer here: getauxval(3) */
-	const char *path =
-		(const char *)getauxval(AT_EXECFN); /* NOLINT(performance-no-int-to-ptr) */
+	const char *path = (const char *)getauxval(
+		AT_EXECFN); /* NOLINT(performance-no-int-to-ptr) */
 
 	if (!path || strncmp(path, "/dev/fd/", 8) == 0 ||
 	    strncmp(path, "/proc/", 6) == 0)
@@ -108,7 +107,6 @@ static void become_keeper(const struct plan *plan)
 		(void)sigaction(number, &action, NULL);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)umask(077);
 	/* descriptors: the lock may be 3 already, and then keeps its flag */
 	if (null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 &&
 	    dup2(plan->log_fd, 2) >= 0 &&

@@ -17,11 +17,11 @@
 
 #include "base/banned.h"
 
-#define TICK_MS 1000
+#define TICK_MS		       1000
 #define REFUSED_PAUSE_FIRST_MS 2
-#define REFUSED_PAUSE_MAX_MS 10
-#define DEATH_MS 30 /* a closed port may be a process that is about to end */
-#define DETAIL_BYTES 160
+#define REFUSED_PAUSE_MAX_MS   10
+#define DEATH_MS	       30 /* a closed port may be a process that is about to end */
+#define DETAIL_BYTES	       160
 
 /* The children that the subreaper got; the gateway's own status is kept. */
 static void reap(struct keeper *keeper)
@@ -95,7 +95,8 @@ static void is_ready(struct keeper *keeper)
 		       (long long)(now_ms - row->started_ms));
 	keeper_write(keeper, was_ready ? NULL : "ready", detail);
 	if (keeper->spawned && !keeper->timed) {
-		keeper->timed = true; /* an estimate only: failing is no matter */
+		keeper->timed =
+			true; /* an estimate only: failing is no matter */
 		(void)store_start_time_add(keeper->store, row->name,
 					   row->generation,
 					   now_ms - row->started_ms, &err);
@@ -107,8 +108,8 @@ static void probe_again(struct keeper *keeper, enum probe_result result)
 	int ms = keeper->gateway->probe.interval_ms;
 
 	if (result == PROBE_REFUSED) {
-		keeper->probe_pause_ms += keeper->probe_pause_ms / 4 +
-					  REFUSED_PAUSE_FIRST_MS;
+		keeper->probe_pause_ms +=
+			keeper->probe_pause_ms / 4 + REFUSED_PAUSE_FIRST_MS;
 		if (keeper->probe_pause_ms > REFUSED_PAUSE_MAX_MS)
 			keeper->probe_pause_ms = REFUSED_PAUSE_MAX_MS;
 		ms = keeper->probe_pause_ms < ms ? keeper->probe_pause_ms : ms;
@@ -154,8 +155,8 @@ static void check(struct keeper *keeper)
 		return;
 	}
 	(void)keeper_decide(keeper, EVENT_NOT_LISTENING);
-	keeper->start_deadline = deadline_in(
-		(int64_t)keeper->gateway->start_timeout_s * 1000);
+	keeper->start_deadline =
+		deadline_in((int64_t)keeper->gateway->start_timeout_s * 1000);
 	keeper->probe_pause_ms = 0;
 	keeper->next_probe = deadline_in(0);
 	keeper_write(keeper, "not_ready", NULL);

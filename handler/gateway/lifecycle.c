@@ -4,11 +4,10 @@
 
 #include "base/banned.h"
 
-#define COOLDOWN_MAX_S 60
+#define COOLDOWN_MAX_S	 60
 #define LOOP_COOLDOWN_MS 10000
 
-#define ON(event, next, what)                                                  \
-	[event] = { .state = (next), .action = (what) }
+#define ON(event, next, what) [event] = { .state = (next), .action = (what) }
 
 /* A cell that is not named is all zero: ACTION_NONE, and the state stays. */
 static const struct lifecycle_step table[STATE_MAX_][EVENT_MAX_] = {

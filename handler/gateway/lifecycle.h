@@ -22,15 +22,15 @@
 #include "store/row.h"
 
 enum lifecycle_event {
-	EVENT_CLAIMED,	      /* somebody took the next generation */
-	EVENT_NOTHING_RUNS,   /* looked: no process of ours, the port is closed */
-	EVENT_RUNS,	      /* looked: ours has the port */
-	EVENT_BOOTS,	      /* looked: ours lives, the port is closed */
-	EVENT_STRAYS,	      /* looked: leftovers of ours, the port is closed */
-	EVENT_STRANGER,	      /* looked: somebody else has the port */
-	EVENT_LOOK_TIMEOUT,   /* could not look, and the port is open */
-	EVENT_RESTORE_DUE,    /* the state folder needs a snapshot first */
-	EVENT_RESTORED,	      /* it is in place */
+	EVENT_CLAIMED,	    /* somebody took the next generation */
+	EVENT_NOTHING_RUNS, /* looked: no process of ours, the port is closed */
+	EVENT_RUNS,	    /* looked: ours has the port */
+	EVENT_BOOTS,	    /* looked: ours lives, the port is closed */
+	EVENT_STRAYS,	    /* looked: leftovers of ours, the port is closed */
+	EVENT_STRANGER,	    /* looked: somebody else has the port */
+	EVENT_LOOK_TIMEOUT, /* could not look, and the port is open */
+	EVENT_RESTORE_DUE,  /* the state folder needs a snapshot first */
+	EVENT_RESTORED,	    /* it is in place */
 	EVENT_RESTORE_FAILED, /* it is not */
 	EVENT_SPAWN_FAILED,   /* the command can't be executed */
 	EVENT_PROBE_OK,	      /* the probe passed */
@@ -45,9 +45,9 @@ enum lifecycle_event {
 };
 
 enum lifecycle_action {
-	ACTION_NONE,   /* this event means nothing here */
-	ACTION_LOOK,   /* probe the port, look for processes of ours */
-	ACTION_CLEAN,  /* end what is left over, then look again */
+	ACTION_NONE,  /* this event means nothing here */
+	ACTION_LOOK,  /* probe the port, look for processes of ours */
+	ACTION_CLEAN, /* end what is left over, then look again */
 	ACTION_RESTORE,
 	ACTION_SPAWN,
 	ACTION_ADOPT,
@@ -95,9 +95,9 @@ enum request_action lifecycle_request(const struct gateway_row *row,
 
 /* How a generation ended. */
 struct ending {
-	bool wanted;  /* by a person */
-	bool hold;    /* and to be held */
-	bool timeout; /* start_timeout_s passed */
+	bool wanted;   /* by a person */
+	bool hold;     /* and to be held */
+	bool timeout;  /* start_timeout_s passed */
 	bool answered; /* it had answered at least one request */
 	int exit_code; /* EXIT_CODE_NONE */
 	int failures;  /* failed starts in a row before this one */

@@ -26,7 +26,8 @@ char *lock_path(const char *state_dir, const char *name)
 	return path;
 }
 
-int lock_open(int *ret, const char *state_dir, const char *name, struct err *err)
+int lock_open(int *ret, const char *state_dir, const char *name,
+	      struct err *err)
 {
 	CLEANUP_FREE char *path = lock_path(state_dir, name);
 	CLEANUP_FD int fd = -1;

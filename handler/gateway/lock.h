@@ -19,7 +19,8 @@
 char *lock_path(const char *state_dir, const char *name);
 
 /* Opens (and makes, mode 0600) the file; each call is a new holder. */
-int lock_open(int *ret, const char *state_dir, const char *name, struct err *err);
+int lock_open(int *ret, const char *state_dir, const char *name,
+	      struct err *err);
 
 enum lock_byte { LOCK_OWNER, LOCK_REPLACER };
 

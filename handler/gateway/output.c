@@ -13,7 +13,7 @@
 
 #include "base/banned.h"
 
-#define COPY_BYTES 65536
+#define COPY_BYTES  65536
 #define SECRETS_MAX 64
 
 static char *output_path(const char *state_dir, const char *name,

@@ -48,13 +48,14 @@ static int send_request(int fd, const struct gateway_settings *gateway,
 			struct deadline deadline, struct err *err)
 {
 	char request[2048];
-	int len = snprintf(request, sizeof(request),
-			   "GET %s HTTP/1.1\r\nHost: %s\r\n"
-			   "User-Agent: wakegate\r\nAccept: */*\r\n"
-			   "Connection: close\r\n\r\n",
-			   gateway->probe.path,
-			   address_port(&gateway->address) ? gateway->address_text
-							   : "localhost");
+	int len =
+		snprintf(request, sizeof(request),
+			 "GET %s HTTP/1.1\r\nHost: %s\r\n"
+			 "User-Agent: wakegate\r\nAccept: */*\r\n"
+			 "Connection: close\r\n\r\n",
+			 gateway->probe.path,
+			 address_port(&gateway->address) ? gateway->address_text
+							 : "localhost");
 
 	if (len < 0 || (size_t)len >= sizeof(request))
 		return err_set(err, ERR_LIMIT, "the probe's path is too long");
@@ -119,8 +120,8 @@ static enum probe_result judge(const struct probe_settings *probe,
 	char text[PROBE_BYTES_MAX + 1];
 	struct http_response response;
 	size_t len;
-	enum parse_result parsed = http_response_parse(
-		&response, answer->data, answer->len, false, why);
+	enum parse_result parsed = http_response_parse(&response, answer->data,
+						       answer->len, false, why);
 
 	*settled = ended || parsed == PARSE_BAD;
 	if (parsed != PARSE_DONE) {
@@ -154,7 +155,8 @@ static enum probe_result probe_http(int fd,
 				    const struct gateway_settings *gateway,
 				    struct deadline deadline, struct err *why)
 {
-	CLEANUP(buffer_free) struct buffer answer = BUFFER_INIT(PROBE_BYTES_MAX);
+	CLEANUP(buffer_free)
+	struct buffer answer = BUFFER_INIT(PROBE_BYTES_MAX);
 	bool settled = false;
 	enum probe_result result = PROBE_NOT_READY;
 
@@ -177,8 +179,7 @@ static enum probe_result probe_connection(int fd, int steady_ms,
 {
 	char byte;
 
-	if (deadline_poll(fd, POLLIN | POLLRDHUP,
-			  deadline_in(steady_ms)) == 0)
+	if (deadline_poll(fd, POLLIN | POLLRDHUP, deadline_in(steady_ms)) == 0)
 		return PROBE_READY;
 	if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
 		return PROBE_READY; /* it speaks first */
@@ -204,7 +205,8 @@ int probe_listens(const struct address *address)
 	CLEANUP_FD int fd = -1;
 	struct err err;
 
-	if (address_connect(&fd, address, deadline_in(LISTENS_TIMEOUT_MS), &err))
+	if (address_connect(&fd, address, deadline_in(LISTENS_TIMEOUT_MS),
+			    &err))
 		return err.code != ERR_REFUSED;
 	return 1;
 }

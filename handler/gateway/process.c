@@ -16,9 +16,9 @@
 #include "base/banned.h"
 
 #define LOOK_DEADLINE_MS 5000
-#define LOOK_BYTES_MAX (16 << 20)
+#define LOOK_BYTES_MAX	 (16 << 20)
 #define SELF_DEADLINE_MS 1500
-#define KTHREADD 2
+#define KTHREADD	 2
 
 static int list_from(struct process_list *ret, const struct buffer *raw,
 		     struct err *err)
@@ -242,7 +242,8 @@ int process_signal(const struct process_list *list, const struct process *only,
 
 static void read_identity(struct scout *scout, const void *argument)
 {
-	struct process_self self = { .id = { .pid = *(const pid_t *)argument } };
+	struct process_self self = { .id = { .pid = *(
+						     const pid_t *)argument } };
 	struct process process;
 
 	if (process_read_stat(self.id.pid, &process) == 0)

@@ -22,11 +22,11 @@ struct process {
 	pid_t parent;
 	pid_t session;
 	uid_t uid;
-	char name[16];	/* comm; "" unknown */
-	bool zombie;	/* dead, not reaped */
-	bool bears;	/* its environment holds the gateway's WAKEGATE_INSTANCE */
-	bool listens;	/* it holds a listening socket of the address */
-	bool ours;	/* see process_mark() */
+	char name[16]; /* comm; "" unknown */
+	bool zombie;   /* dead, not reaped */
+	bool bears; /* its environment holds the gateway's WAKEGATE_INSTANCE */
+	bool listens; /* it holds a listening socket of the address */
+	bool ours;    /* see process_mark() */
 };
 
 struct process_list {

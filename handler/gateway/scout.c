@@ -17,10 +17,10 @@
 
 #include "base/banned.h"
 
-#define SCOUT_STALL_MS 1000
-#define SCOUT_DEATH_MS 100
-#define SCOUT_HUNG_MAX 64
-#define SCOUT_TICK_MS 50
+#define SCOUT_STALL_MS	1000
+#define SCOUT_DEATH_MS	100
+#define SCOUT_HUNG_MAX	64
+#define SCOUT_TICK_MS	50
 #define SCOUT_PUT_BYTES 4096 /* PIPE_BUF: whole or not at all */
 
 /* Shared with the child. */
@@ -119,9 +119,9 @@ static enum outcome watch(int fd, const struct progress *progress,
 	uint32_t steps = progress->steps;
 
 	for (;;) {
-		(void)deadline_poll(fd, POLLIN,
-				    deadline_min(deadline_in(SCOUT_TICK_MS),
-						 deadline));
+		(void)deadline_poll(
+			fd, POLLIN,
+			deadline_min(deadline_in(SCOUT_TICK_MS), deadline));
 		if (drain(fd, out))
 			return OUTCOME_DONE;
 		if (progress->steps != steps) {

@@ -34,17 +34,22 @@ struct probe_settings {
 	int timeout_ms;
 };
 
-enum forwarded { FORWARDED_NONE, FORWARDED_X, FORWARDED_RFC7239, FORWARDED_MAX_ };
+enum forwarded {
+	FORWARDED_NONE,
+	FORWARDED_X,
+	FORWARDED_RFC7239,
+	FORWARDED_MAX_
+};
 
 struct gateway_settings {
 	char name[GATEWAY_NAME_BYTES];
-	char *mount; /* begins with '/', no '/' at the end except "/" itself */
+	char *mount;  /* begins with '/', no '/' at the end except "/" itself */
 	char **hosts; /* lower case, NULL at the end; empty: every host */
 	bool strip_mount;
 	char *address_text;
 	struct address address;
-	char **command; /* NULL at the end */
-	char *directory; /* NULL: "/" */
+	char **command;			   /* NULL at the end */
+	char *directory;		   /* NULL: "/" */
 	struct setting_value *environment; /* name NULL at the end */
 	char *process; /* name of the gateway's process; default: the file name of
 			* command[0] */
@@ -58,20 +63,22 @@ struct gateway_settings {
 	int waiting_max;
 	size_t replay_bytes;
 	int64_t body_max_bytes;
-	int keepalive_s, response_timeout_s, stream_idle_timeout_s; /* 0: none */
+	int keepalive_s, response_timeout_s,
+		stream_idle_timeout_s; /* 0: none */
 	enum forwarded forwarded;
-	struct setting_value *set_headers; /* text is filled in, also from files */
+	struct setting_value
+		*set_headers;  /* text is filled in, also from files */
 	char *identity_header; /* NULL: none */
 	bool loading_page;
 	bool show_output_to_anyone; /* show_output: "anyone"; else "admin" */
-	char *status_path; /* routes.status, default "/api/status" */
+	char *status_path;	    /* routes.status, default "/api/status" */
 };
 
 struct settings {
 	char *file; /* the configuration's own path */
 	char *state_dir;
 	enum log_level log_level;
-	char **admin_users; /* NULL at the end */
+	char **admin_users;	/* NULL at the end */
 	char **trusted_proxies; /* numeric addresses; NULL at the end */
 	struct gateway_settings *gateways; /* longest mount first */
 	size_t gateways_count;
@@ -107,9 +114,11 @@ int settings_print(const struct settings *settings, FILE *out, struct err *err);
 struct settings_watch;
 int settings_watch_open(struct settings_watch **ret, const char *file,
 			struct err *err);
-struct settings *settings_watch_get(struct settings_watch *watch); /* unref it */
+struct settings *settings_watch_get(
+	struct settings_watch *watch); /* unref it */
 /* Copies the text of the newest file's error; false and "" when it is good. */
-bool settings_watch_problem(struct settings_watch *watch, char *ret, size_t size);
+bool settings_watch_problem(struct settings_watch *watch, char *ret,
+			    size_t size);
 void settings_watch_close(struct settings_watch *watch);
 
 #endif

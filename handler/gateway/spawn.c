@@ -18,15 +18,17 @@
 
 #include "base/banned.h"
 
-#define ENVIRONMENT_MAX 1024
+#define ENVIRONMENT_MAX	 1024
 #define EXEC_DEADLINE_MS 10000
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define DEFAULT_PATH                                                           \
+	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 extern char **environ;
 
 static const char *const passed_on[] = {
-	"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR",
-	"XDG_RUNTIME_DIR",
+	"PATH",		"HOME",		 "USER",
+	"LOGNAME",	"SHELL",	 "LANG",
+	"TZ",		"TMPDIR",	 "XDG_RUNTIME_DIR",
 #ifdef __SANITIZE_ADDRESS__
 	"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
 #endif
@@ -216,7 +218,8 @@ static int fork_child(struct spawned *ret, const struct pipes *pipes,
 int spawn_prepare(struct spawned *ret, const struct gateway_settings *gateway,
 		  const char *instance, int output_fd, struct err *err)
 {
-	CLEANUP(environment_free) struct environment environment = { .count = 0 };
+	CLEANUP(environment_free)
+	struct environment environment = { .count = 0 };
 	struct pipes pipes;
 
 	if (environment_build(&environment, gateway, instance, err))

@@ -76,7 +76,7 @@ static int read_end(struct store *store, const struct binder *binder,
 }
 
 int store_exits_since(struct store *store, const char *name, int64_t since_ms,
-		       int *ret, struct err *err)
+		      int *ret, struct err *err)
 {
 	struct binder binder;
 	int count = 0;

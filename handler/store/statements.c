@@ -96,7 +96,7 @@ static const char *const sql[QUERY_MAX_] = {
 		" WHERE id BETWEEN ?1 AND ?2 AND (?3 IS NULL OR gateway = ?3)"
 		" ORDER BY id LIMIT 1",
 	[QUERY_EXITS] = "SELECT count(*) FROM event WHERE kind = 'exited'"
-			 " AND gateway = ?1 AND at_ms >= ?2",
+			" AND gateway = ?1 AND at_ms >= ?2",
 	[QUERY_START_TIME_ADD] =
 		"INSERT INTO start_time (gateway, generation, at_ms, took_ms)"
 		" VALUES (?1, ?2, ?3, ?4)",

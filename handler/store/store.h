@@ -61,10 +61,10 @@ struct event {
 	int64_t at_ms; /* 0: now */
 	char gateway[GATEWAY_NAME_BYTES];
 	int64_t generation;
-	char kind[24];	       /* one of the schema's list */
-	pid_t pid;	       /* whom it is about, 0: nobody */
+	char kind[24];			/* one of the schema's list */
+	pid_t pid;			/* whom it is about, 0: nobody */
 	char request[REQUEST_ID_BYTES]; /* "" : none */
-	const char *detail;    /* a JSON object, or NULL; borrowed */
+	const char *detail;		/* a JSON object, or NULL; borrowed */
 };
 
 /* The keeper's write: all columns of the row except want, hold, restore_wanted,
@@ -98,11 +98,12 @@ int store_touch(struct store *store, const char *name, int64_t generation,
 		int64_t at_ms, bool answered, struct err *err);
 
 /* Adds an event. Best effort. */
-int store_event(struct store *store, const struct event *event, struct err *err);
+int store_event(struct store *store, const struct event *event,
+		struct err *err);
 
 /* How many `exited` events the gateway has since at_ms. */
 int store_exits_since(struct store *store, const char *name, int64_t since_ms,
-		       int *ret, struct err *err);
+		      int *ret, struct err *err);
 
 /* How long starts took: add one; the median of the newest ten (0: none known). */
 int store_start_time_add(struct store *store, const char *name,
@@ -114,7 +115,7 @@ int store_start_time_usual(struct store *store, const char *name,
  * `newest` match, only for the newest that many (0: all). gateway NULL: of all. Stops
  * early when each() gives non-zero, which is then the result. */
 int store_events(struct store *store, const char *gateway, int64_t after,
-		 int newest, int (*each)(const struct event *, void *), void *user,
-		 struct err *err);
+		 int newest, int (*each)(const struct event *, void *),
+		 void *user, struct err *err);
 
 #endif

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define THREADS 16
+#define THREADS	     16
 #define ANSWER_BYTES 65536
 
 static struct sockaddr_in gateway;
@@ -38,7 +38,8 @@ static size_t receive(int fd, char *answer, const char **body)
 	size_t want = 0;
 
 	while (want == 0 || have < want) {
-		ssize_t len = recv(fd, answer + have, ANSWER_BYTES - 1 - have, 0);
+		ssize_t len =
+			recv(fd, answer + have, ANSWER_BYTES - 1 - have, 0);
 		const char *field;
 
 		if (len <= 0)
@@ -58,7 +59,8 @@ static size_t receive(int fd, char *answer, const char **body)
 
 static void *loop(void *unused)
 {
-	static const char request[] = "GET /pid HTTP/1.1\r\nHost: bench\r\n\r\n";
+	static const char request[] =
+		"GET /pid HTTP/1.1\r\nHost: bench\r\n\r\n";
 	char *answer = malloc(ANSWER_BYTES);
 	FCGX_Request fcgi;
 	int fd = dial();
@@ -72,8 +74,9 @@ static void *loop(void *unused)
 		if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0)
 			exit(1);
 		have = receive(fd, answer, &body);
-		(void)FCGX_PutS("Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n",
-				fcgi.out);
+		(void)FCGX_PutS(
+			"Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n",
+			fcgi.out);
 		(void)FCGX_PutStr(body, (int)(have - (size_t)(body - answer)),
 				  fcgi.out);
 		FCGX_Finish_r(&fcgi);

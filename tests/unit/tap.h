@@ -13,8 +13,8 @@
 static int tap_count;
 static int tap_failed;
 
-__attribute__((format(printf, 4, 5), unused)) static bool
-tap_ok(bool passed, const char *file, int line, const char *format, ...)
+__attribute__((format(printf, 4, 5), unused)) static bool tap_ok(
+	bool passed, const char *file, int line, const char *format, ...)
 {
 	va_list args;
 
