@@ -138,7 +138,8 @@ build() {
 	(
 		{ [ -x configure ] || ./autogen.sh; } && cd "$build" &&
 			{ [ -e Makefile ] || "$top/configure"; } &&
-			make -j"$(nproc)" wakegate tests/fake/gateway
+			"${MAKE:-make}" -j"$(nproc)" wakegate \
+				tests/fake/gateway
 	) >"$build/demo.log" 2>&1 || {
 		tail -n 30 "$build/demo.log" >&2
 		die 'cannot build'

@@ -87,8 +87,7 @@ void answer_request(struct call *call)
 	if (request_read(&call->request, client->door->envp(client), &err))
 		call_problem(call, PROBLEM_BAD_REQUEST, err.text);
 	else if (head_is_loop(&call->request))
-		call_problem(call, PROBLEM_LOOP_DETECTED,
-			     "Via names wakegate");
+		call_problem(call, PROBLEM_LOOP_DETECTED, "Via names wakegate");
 	else if (edge_settings(call->edge, &call->settings, &err))
 		call_problem(call, PROBLEM_NOT_CONFIGURED, err.text);
 	else

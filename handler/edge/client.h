@@ -33,6 +33,9 @@ struct client_door {
 		     struct err *err);
 	int (*flush)(struct client *client, struct err *err);
 
+	/* Takes back all that was written: false when some of it may have left. */
+	bool (*discard)(struct client *client);
+
 	/* Ends a response that broke off, so that it does not look complete (as
 	 * far as the web server lets us). finish() follows. */
 	void (*abort)(struct client *client);

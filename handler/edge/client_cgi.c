@@ -19,6 +19,7 @@ extern char **environ;
 struct client_cgi {
 	struct client client;
 	bool answered;
+	bool left; /* something has been written for good */
 	size_t len;
 	char buf[CGI_BUFFER_BYTES];
 };
@@ -92,6 +93,7 @@ static int cgi_flush(struct client *client, struct err *err)
 	size_t len = cgi(client)->len;
 
 	cgi(client)->len = 0;
+	cgi(client)->left = cgi(client)->left || len > 0;
 	return write_all(cgi(client)->buf, len, err);
 }
 
@@ -102,11 +104,19 @@ static int cgi_write(struct client *client, const char *buf, size_t len,
 
 	if (len > sizeof(self->buf) - self->len && cgi_flush(client, err))
 		return -1;
-	if (len > sizeof(self->buf))
+	if (len > sizeof(self->buf)) {
+		self->left = true;
 		return write_all(buf, len, err);
+	}
 	memcpy(self->buf + self->len, buf, len);
 	self->len += len;
 	return 0;
+}
+
+static bool cgi_discard(struct client *client)
+{
+	cgi(client)->len = 0;
+	return !cgi(client)->left;
 }
 
 /* What isn't written yet never will be; an exit status is all that a web server
@@ -135,6 +145,7 @@ static const struct client_door cgi_door = {
 	.read = cgi_read,
 	.write = cgi_write,
 	.flush = cgi_flush,
+	.discard = cgi_discard,
 	.abort = cgi_abort,
 	.finish = cgi_finish,
 	.free = cgi_free,
@@ -160,6 +171,7 @@ int client_cgi_new(struct client **ret, struct err *err)
 	self->client.one_shot = true;
 	self->client.no_length = true;
 	self->answered = false;
+	self->left = false;
 	self->len = 0;
 	*ret = &self->client;
 	return 0;

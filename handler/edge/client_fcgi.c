@@ -17,7 +17,8 @@
 
 #include "base/banned.h"
 
-#define ACCEPT_PAUSE_MS 20 /* when no descriptor or memory is left */
+#define IDLE_MS		10000 /* then a thread that isn't needed leaves */
+#define ACCEPT_PAUSE_MS 20    /* when no descriptor or memory is left */
 
 /* We accept connections ourselves and hand libfcgi an open one: so each is
  * close-on-exec from birth, a thread that waits for one can be told to leave
@@ -26,7 +27,9 @@ struct client_fcgi {
 	struct client client;
 	struct client_gate *gate;
 	int epoll_fd;
-	bool counted; /* as idle, by its maker */
+	bool counted;		  /* as idle, by its maker */
+	bool left;		  /* something has been written for good */
+	unsigned char *out_begin; /* of the output buffer */
 	FCGX_Request request;
 };
 
@@ -35,42 +38,72 @@ static struct client_fcgi *fcgi(struct client *client)
 	return (struct client_fcgi *)client;
 }
 
-/* EPOLLEXCLUSIVE: a connection wakes one of the waiting threads. */
-static int wait_connection(const struct client_fcgi *self)
+/* Nobody came for a while: gives true when this thread isn't needed. Then it has
+ * been taken off those that are idle; one always stays. */
+static bool retire(struct client_gate *gate)
 {
+	int idle = __atomic_load_n(&gate->idle, __ATOMIC_SEQ_CST);
+
+	while (idle > 1) {
+		if (__atomic_compare_exchange_n(&gate->idle, &idle, idle - 1,
+						false, __ATOMIC_SEQ_CST,
+						__ATOMIC_SEQ_CST))
+			return true;
+	}
+	return false;
+}
+
+/* Waits for something to accept: 1, 0 when nobody came, -1 to leave.
+ * EPOLLEXCLUSIVE: a connection wakes one of the waiting threads. */
+static int wait_gate(const struct client_fcgi *self)
+{
+	struct epoll_event events[2];
+	int count = epoll_wait(self->epoll_fd, events, 2, IDLE_MS);
+
+	if (count < 0)
+		return errno == EINTR ? 1 : -1;
+	for (int i = 0; i < count; i++) {
+		if (events[i].data.fd == self->gate->leave_fd)
+			return -1;
+	}
+	return count > 0;
+}
+
+static int take_connection(const struct client_fcgi *self)
+{
+	struct client_gate *gate = self->gate;
+
 	for (;;) {
-		struct epoll_event events[2];
-		int count = epoll_wait(self->epoll_fd, events, 2, -1);
+		int ready = wait_gate(self);
 		int fd;
 
-		if (count < 0 && errno != EINTR)
+		if (ready < 0)
+			break;
+		if (ready == 0 && retire(gate))
 			return -1;
-		for (int i = 0; i < count; i++) {
-			if (events[i].data.fd == self->gate->leave_fd)
-				return -1;
-		}
-		fd = accept4(self->gate->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0)
-			return fd;
-		if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
-			return -1;
-		if (errno != EAGAIN && errno != EINTR)
+		fd = accept4(gate->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0 &&
+		    (errno == EBADF || errno == EINVAL || errno == ENOTSOCK))
+			break;
+		if (fd < 0 && errno != EAGAIN && errno != EINTR)
 			(void)deadline_pause(deadline_never(), ACCEPT_PAUSE_MS);
+		if (fd < 0)
+			continue;
+		if (__atomic_sub_fetch(&gate->idle, 1, __ATOMIC_SEQ_CST) == 0)
+			gate->all_busy(gate);
+		return fd;
 	}
+	(void)__atomic_sub_fetch(&gate->idle, 1, __ATOMIC_SEQ_CST);
+	return -1;
 }
 
 static int accept_connection(struct client_fcgi *self)
 {
-	struct client_gate *gate = self->gate;
-	int fd;
-
 	if (!self->counted)
-		(void)__atomic_add_fetch(&gate->idle, 1, __ATOMIC_SEQ_CST);
+		(void)__atomic_add_fetch(&self->gate->idle, 1,
+					 __ATOMIC_SEQ_CST);
 	self->counted = false;
-	fd = wait_connection(self);
-	if (__atomic_sub_fetch(&gate->idle, 1, __ATOMIC_SEQ_CST) == 0 && fd >= 0)
-		gate->all_busy(gate);
-	return fd;
+	return take_connection(self);
 }
 
 static int fcgi_next(struct client *client)
@@ -94,6 +127,8 @@ static int fcgi_next(struct client *client)
 	/* a connection that is kept would keep this thread */
 	request->keepConnection = 0;
 	client->watch_fd = request->ipcFd;
+	self->left = false;
+	self->out_begin = request->out->wrNext;
 	return 0;
 }
 
@@ -136,6 +171,8 @@ static int fcgi_write(struct client *client, const char *buf, size_t len,
 {
 	FCGX_Stream *out = fcgi(client)->request.out;
 
+	if (len > (size_t)(out->stop - out->wrNext))
+		fcgi(client)->left = true; /* libfcgi makes room */
 	while (len > 0) {
 		int part = len > INT_MAX ? INT_MAX : (int)len;
 
@@ -149,9 +186,19 @@ static int fcgi_write(struct client *client, const char *buf, size_t len,
 
 static int fcgi_flush(struct client *client, struct err *err)
 {
+	fcgi(client)->left = true;
 	if (FCGX_FFlush(fcgi(client)->request.out) != 0)
 		return err_set(err, ERR_CLOSED, "the client has gone");
 	return 0;
+}
+
+static bool fcgi_discard(struct client *client)
+{
+	struct client_fcgi *self = fcgi(client);
+
+	if (!self->left)
+		self->request.out->wrNext = self->out_begin;
+	return !self->left;
 }
 
 static void fcgi_abort(struct client *client)
@@ -178,6 +225,7 @@ static const struct client_door fcgi_door = {
 	.read = fcgi_read,
 	.write = fcgi_write,
 	.flush = fcgi_flush,
+	.discard = fcgi_discard,
 	.abort = fcgi_abort,
 	.finish = fcgi_finish,
 	.free = fcgi_free,

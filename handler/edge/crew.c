@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -19,10 +20,10 @@
 
 #include "base/banned.h"
 
-#define STACK_BYTES (512 * 1024)
-#define FINISH_MS 30000 /* for requests in flight, when we leave */
-#define SPURIOUS_PAUSE_MS 2 /* a thread was faster than we: look less often */
-#define SPAWN_PAUSE_MS 100  /* no thread could be made */
+#define STACK_BYTES	  (512 * 1024)
+#define FINISH_MS	  30000 /* for requests in flight, when we leave */
+#define SPURIOUS_PAUSE_MS 2   /* a thread was faster than we: look less often */
+#define SPAWN_PAUSE_MS	  100 /* no thread could be made */
 
 enum seat_state { SEAT_FREE, SEAT_TAKEN, SEAT_LEFT };
 
@@ -163,23 +164,33 @@ static void *thread_main(void *argument)
 	else
 		work(seat->crew, client);
 	client_free(client);
+	(void)malloc_trim(0); /* it leaves because there is little to do */
 	__atomic_store_n(&seat->state, SEAT_LEFT, __ATOMIC_SEQ_CST);
+	wake(seat->crew->wake_fd);
 	return NULL;
+}
+
+/* Gives back the stacks of those that left. */
+static void reap(struct crew *crew)
+{
+	for (size_t i = 0; i < THREADS_MAX; i++) {
+		struct seat *seat = &crew->seats[i];
+
+		if (__atomic_load_n(&seat->state, __ATOMIC_SEQ_CST) !=
+		    SEAT_LEFT)
+			continue;
+		(void)pthread_join(seat->thread, NULL);
+		seat->state = SEAT_FREE;
+	}
 }
 
 /* A seat where a thread can be put, or NULL. */
 static struct seat *free_seat(struct crew *crew)
 {
 	for (size_t i = 0; i < THREADS_MAX; i++) {
-		struct seat *seat = &crew->seats[i];
-
-		if (__atomic_load_n(&seat->state, __ATOMIC_SEQ_CST) ==
-		    SEAT_LEFT) {
-			(void)pthread_join(seat->thread, NULL);
-			seat->state = SEAT_FREE;
-		}
-		if (seat->state == SEAT_FREE)
-			return seat;
+		if (__atomic_load_n(&crew->seats[i].state, __ATOMIC_SEQ_CST) ==
+		    SEAT_FREE)
+			return &crew->seats[i];
 	}
 	return NULL;
 }
@@ -281,6 +292,7 @@ int crew_run(struct crew *crew, struct edge *edge, struct err *err)
 			return err_errno(err, "cannot wait for requests");
 		if (fds[0].revents != 0)
 			(void)!read(crew->wake_fd, &count, sizeof(count));
+		reap(crew);
 		if (fds[1].revents != 0 && !told_to_leave)
 			open_door(crew);
 	}

@@ -1,7 +1,8 @@
 /* crew.h - the threads that answer FastCGI requests, made as they are needed
  *
  * One waits; when all are busy and somebody else comes, there is one more, up to
- * THREADS_MAX. Where the web server sends one request at a time, one it stays.
+ * THREADS_MAX; those that are not needed any more leave. Where the web server
+ * sends one request at a time, one it stays.
  */
 #ifndef WAKEGATE_CREW_H
 #define WAKEGATE_CREW_H

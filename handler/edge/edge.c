@@ -126,11 +126,12 @@ static struct touch *find_touch(struct edge *edge, const char *gateway)
 	if (edge->touches_count < GATEWAYS_MAX)
 		touch = &edge->touches[edge->touches_count++];
 	memset(touch, 0, sizeof(*touch));
-	(void)memccpy(touch->gateway, gateway, '\0', sizeof(touch->gateway) - 1);
+	(void)memccpy(touch->gateway, gateway, '\0',
+		      sizeof(touch->gateway) - 1);
 	return touch;
 }
 
-void edge_touch(struct edge *edge, struct store *store, const char *gateway,
+bool edge_touch(struct edge *edge, struct store *store, const char *gateway,
 		int64_t generation)
 {
 	int64_t now = clock_wall_ms();
@@ -140,7 +141,7 @@ void edge_touch(struct edge *edge, struct store *store, const char *gateway,
 	struct err err;
 
 	if (!store || generation == 0)
-		return;
+		return false;
 	(void)pthread_mutex_lock(&edge->lock);
 	touch = find_touch(edge, gateway);
 	first = touch->answered != generation;
@@ -151,15 +152,17 @@ void edge_touch(struct edge *edge, struct store *store, const char *gateway,
 		touch->answered = generation;
 	}
 	(void)pthread_mutex_unlock(&edge->lock);
-	if (!due || store_touch(store, gateway, generation, now, true, &err) == 0)
-		return;
+	if (!due ||
+	    store_touch(store, gateway, generation, now, true, &err) == 0)
+		return due;
 	log_line(LEVEL_DEBUG, "gateway=%s msg=\"%s, going on\"", gateway,
 		 err.text);
 	if (!first)
-		return;
+		return true;
 	/* the first answer decides between a start that failed and one that
 	 * didn't: the next answer tries again */
 	(void)pthread_mutex_lock(&edge->lock);
 	find_touch(edge, gateway)->answered = 0;
 	(void)pthread_mutex_unlock(&edge->lock);
+	return true;
 }

@@ -35,8 +35,8 @@ int edge_store(struct edge *edge, const struct settings *settings,
 struct upstream *edge_upstream(struct edge *edge);
 
 /* The gateway gave an answer. Written to the store for the first of a
- * generation, and then at most every 5 s. Best effort. */
-void edge_touch(struct edge *edge, struct store *store, const char *gateway,
+ * generation, and then at most every 5 s. Best effort. True when it was due. */
+bool edge_touch(struct edge *edge, struct store *store, const char *gateway,
 		int64_t generation);
 
 #endif

@@ -73,15 +73,18 @@ static enum exchange_end open_connection(struct call *call, bool reuse,
 					 struct err *err)
 {
 	if (reuse)
-		exchange->fd = upstream_take(edge_upstream(call->edge),
-					     call->gateway,
-					     call->row.generation);
+		exchange->fd =
+			upstream_take(edge_upstream(call->edge), call->gateway,
+				      call->row.generation);
 	exchange->fresh = exchange->fd < 0;
+	errno = 0;
 	if (!exchange->fresh ||
 	    address_connect(&exchange->fd, &call->gateway->address,
 			    response_deadline(call), err) == 0)
 		return EXCHANGE_HEAD;
-	if (err->code == ERR_REFUSED)
+	/* reset: its listening socket went away while we were in its queue */
+	if (err->code == ERR_REFUSED || err->code == ERR_CLOSED ||
+	    errno == ECONNRESET)
 		return EXCHANGE_BROKEN;
 	return err->code == ERR_TIMEOUT ? EXCHANGE_TIMEOUT
 					: EXCHANGE_UNREACHABLE;
@@ -101,16 +104,16 @@ static enum exchange_end choose_framing(struct call *call,
 	const struct request *request = &call->request;
 	bool empty = false;
 
-	*ret = FRAMING_CHUNKED;
-	if (request->content_length >= 0)
-		*ret = request->content_length > 0 ? FRAMING_LENGTH
-						   : FRAMING_NONE;
-	else if (call->client->no_length && !request->transfer_coded)
-		*ret = FRAMING_NONE;
-	else if (body_is_empty(&call->body, &empty, err))
-		return body_trouble(err);
-	else if (empty)
-		*ret = FRAMING_NONE;
+	*ret = FRAMING_NONE;
+	if (request->content_length >= 0) {
+		if (request->content_length > 0)
+			*ret = FRAMING_LENGTH;
+	} else if (!call->client->no_length || request->transfer_coded) {
+		if (body_is_empty(&call->body, &empty, err))
+			return body_trouble(err);
+		if (!empty)
+			*ret = FRAMING_CHUNKED;
+	}
 	return EXCHANGE_HEAD;
 }
 
@@ -132,8 +135,8 @@ static enum push_end push_wait(struct call *call, struct exchange *exchange,
 			       bool answered)
 {
 	short events = answered ? POLLOUT : POLLIN | POLLOUT;
-	int ready = exchange_wait(call, exchange, events,
-				  response_deadline(call));
+	int ready =
+		exchange_wait(call, exchange, events, response_deadline(call));
 
 	if (ready <= 0)
 		return ready == 0 ? PUSH_GONE : PUSH_TIMEOUT;
@@ -251,15 +254,15 @@ static void wrap(struct parcel *parcel, char size[24], struct slice piece,
 	char *data = (char *)(uintptr_t)piece.data;
 	int len;
 
-	*parcel = (struct parcel){ .parts = { { data, piece.len } },
-				   .count = 1 };
+	*parcel =
+		(struct parcel){ .parts = { { data, piece.len } }, .count = 1 };
 	if (framing != FRAMING_CHUNKED)
 		return;
 	len = snprintf(size, 24, "%zx\r\n", piece.len);
-	*parcel = (struct parcel){
-		.parts = { { size, (size_t)len }, { data, piece.len }, { end, 2 } },
-		.count = 3
-	};
+	*parcel = (struct parcel){ .parts = { { size, (size_t)len },
+					      { data, piece.len },
+					      { end, 2 } },
+				   .count = 3 };
 }
 
 /* Sends one parcel; *answered when the head came meanwhile and the request goes

@@ -64,7 +64,8 @@ bool forwarded_passes(const struct request_field *field, enum forwarded mode,
 {
 	if (!trusted || mode == FORWARDED_NONE)
 		return false;
-	return !is(field, mode == FORWARDED_X ? "X-Forwarded-For" : "Forwarded");
+	return !is(field,
+		   mode == FORWARDED_X ? "X-Forwarded-For" : "Forwarded");
 }
 
 static void puts_slice(struct buffer *out, struct slice slice)

@@ -13,9 +13,9 @@
 
 /* Of this hop only, or written by us. */
 static const char *const not_passed[] = {
-	"Host",	      "Connection",	   "Keep-Alive", "Proxy-Connection",
-	"TE",	      "Trailer",	   "Upgrade",	 "Transfer-Encoding",
-	"Proxy",      "Expect",		   "Via",	 "Content-Length",
+	"Host",		"Connection",	  "Keep-Alive", "Proxy-Connection",
+	"TE",		"Trailer",	  "Upgrade",	"Transfer-Encoding",
+	"Proxy",	"Expect",	  "Via",	"Content-Length",
 	"Content-Type", "HTTP2-Settings",
 };
 
@@ -93,8 +93,8 @@ static bool same_name(struct slice name, const struct request_field *field)
 static bool is_named_by_connection(const struct request_field *connection,
 				   const struct request_field *field)
 {
-	struct slice list = connection ? connection->value
-				       : (struct slice){ 0 };
+	struct slice list =
+		connection ? connection->value : (struct slice){ 0 };
 
 	while (list.len > 0) {
 		struct slice member = list_next(&list);
@@ -163,7 +163,8 @@ static void write_line(struct buffer *out, const char *name, const char *value)
 	buffer_puts(out, "\r\n");
 }
 
-static void write_request_line(struct buffer *out, const struct request *request,
+static void write_request_line(struct buffer *out,
+			       const struct request *request,
 			       const struct gateway_settings *gateway)
 {
 	struct slice target = request->target;
@@ -193,8 +194,7 @@ static void write_set_headers(struct buffer *out, const struct request *request,
 			write_line(out, set->name, set->text);
 	}
 	if (gateway->identity_header && *request->remote_user)
-		write_line(out, gateway->identity_header,
-			   request->remote_user);
+		write_line(out, gateway->identity_header, request->remote_user);
 }
 
 static void write_framing(struct buffer *out, const struct request *request,
@@ -224,8 +224,8 @@ void head_write(struct buffer *out, const struct request *request,
 	const struct request_field *connection =
 		request_field(request, "CONNECTION");
 	const struct request_field *via = request_field(request, "VIA");
-	bool trusted = forwarded_is_trusted(head->settings,
-					    request->remote_addr);
+	bool trusted =
+		forwarded_is_trusted(head->settings, request->remote_addr);
 
 	write_request_line(out, request, head->gateway);
 	for (size_t i = 0; i < request->fields_count; i++) {

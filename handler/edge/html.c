@@ -38,10 +38,11 @@ void html_text(struct buffer *out, const char *text)
 
 void html_begin(struct buffer *out, const char *title, int refresh_s)
 {
-	buffer_puts(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
-			 "<meta charset=\"utf-8\">\n"
-			 "<meta name=\"viewport\" content=\"width=device-width, "
-			 "initial-scale=1\">\n");
+	buffer_puts(out,
+		    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
+		    "<meta charset=\"utf-8\">\n"
+		    "<meta name=\"viewport\" content=\"width=device-width, "
+		    "initial-scale=1\">\n");
 	if (refresh_s > 0)
 		buffer_printf(out,
 			      "<meta http-equiv=\"refresh\" content=\"%d\">\n",

@@ -6,11 +6,11 @@
 
 #include "base/banned.h"
 
-#define RETRY_UNKNOWN_S 2   /* a start of unknown length */
-#define RETRY_START_MAX_S 5 /* it may be done earlier */
-#define RETRY_PERSON_S 60   /* somebody must do something first */
-#define RETRY_MAX_S 3600
-#define PROGRESS_MAX 0.99   /* before it is done */
+#define RETRY_UNKNOWN_S	  2  /* a start of unknown length */
+#define RETRY_START_MAX_S 5  /* it may be done earlier */
+#define RETRY_PERSON_S	  60 /* somebody must do something first */
+#define RETRY_MAX_S	  3600
+#define PROGRESS_MAX	  0.99 /* before it is done */
 
 static int64_t clamp(int64_t number, int64_t low, int64_t high)
 {
@@ -34,8 +34,8 @@ static void start(struct outlook *ret, const struct gateway_row *row,
 		double progress =
 			(double)ret->elapsed_ms / (double)ret->usual_ms;
 
-		ret->eta_ms = clamp(ret->usual_ms - ret->elapsed_ms, 0,
-				    INT64_MAX);
+		ret->eta_ms =
+			clamp(ret->usual_ms - ret->elapsed_ms, 0, INT64_MAX);
 		ret->progress =
 			progress > PROGRESS_MAX ? PROGRESS_MAX : progress;
 		ret->retry_after_s = seconds(ret->eta_ms, RETRY_START_MAX_S);

@@ -11,9 +11,9 @@
 #define PAGE_BYTES_MAX 65536
 
 static const char *const titles[] = {
-	[STATE_STOPPED] = "Starting",	[STATE_RESTORING] = "Restoring",
-	[STATE_STARTING] = "Starting",	[STATE_READY] = "Ready",
-	[STATE_STOPPING] = "Stopping",	[STATE_COOLDOWN] = "Cooling down",
+	[STATE_STOPPED] = "Starting",	 [STATE_RESTORING] = "Restoring",
+	[STATE_STARTING] = "Starting",	 [STATE_READY] = "Ready",
+	[STATE_STOPPING] = "Stopping",	 [STATE_COOLDOWN] = "Cooling down",
 	[STATE_FAILED] = "Out of order",
 };
 _Static_assert(sizeof(titles) / sizeof(titles[0]) == STATE_MAX_,
@@ -49,7 +49,8 @@ static void render_times(struct buffer *out, const struct outlook *outlook)
 			      (double)outlook->usual_ms / 1000.0);
 	buffer_puts(out, "</p>\n");
 	if (outlook->progress >= 0)
-		buffer_printf(out, "<p><progress value=\"%.2f\"></progress></p>\n",
+		buffer_printf(out,
+			      "<p><progress value=\"%.2f\"></progress></p>\n",
 			      outlook->progress);
 }
 

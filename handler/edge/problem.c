@@ -25,105 +25,146 @@ struct row {
 
 static const struct row table[] = {
 	[PROBLEM_STARTING] = { "starting", UNAVAILABLE, 2,
-		"destination_unavailable", "The gateway is starting",
-		"It was not ready within the time that a request waits.",
-		"Send the request again in a few seconds." },
+			       "destination_unavailable",
+			       "The gateway is starting",
+			       "It was not ready within the time that a "
+			       "request waits.",
+			       "Send the request again in a few seconds." },
 	[PROBLEM_COOLDOWN] = { "cooldown", UNAVAILABLE, 10,
-		"destination_unavailable", "The gateway is cooling down",
-		"It ended by itself too often; it is started again after a "
-		"pause.",
-		"Send the request again after the time in Retry-After." },
+			       "destination_unavailable",
+			       "The gateway is cooling down",
+			       "It ended by itself too often; it is started "
+			       "again after a "
+			       "pause.",
+			       "Send the request again after the time in "
+			       "Retry-After." },
 	[PROBLEM_FAILED] = { "failed", UNAVAILABLE, 60,
-		"destination_unavailable", "The gateway can't be started",
-		"It is not started again until its operator looks at it.",
-		"For the operator: wakegate status, wakegate log, then "
-		"wakegate reset." },
+			     "destination_unavailable",
+			     "The gateway can't be started",
+			     "It is not started again until its operator looks "
+			     "at it.",
+			     "For the operator: wakegate status, wakegate log, "
+			     "then "
+			     "wakegate reset." },
 	[PROBLEM_RESTORE_FAILED] = { "restore_failed", UNAVAILABLE, 60,
-		"destination_unavailable", "The gateway's data is not back",
-		"Its last snapshot could not be restored.",
-		"For the operator: wakegate status says why." },
+				     "destination_unavailable",
+				     "The gateway's data is not back",
+				     "Its last snapshot could not be restored.",
+				     "For the operator: wakegate status says "
+				     "why." },
 	[PROBLEM_PORT_TAKEN] = { "port_taken", UNAVAILABLE, 60,
-		"destination_unavailable", "The gateway's port is taken",
-		"Another program listens where the gateway should.",
-		"For the operator: wakegate status names the program." },
+				 "destination_unavailable",
+				 "The gateway's port is taken",
+				 "Another program listens where the gateway "
+				 "should.",
+				 "For the operator: wakegate status names the "
+				 "program." },
 	[PROBLEM_CRASHED] = { "crashed", UNAVAILABLE, 2,
-		"connection_terminated", "The gateway crashed",
-		"It ended while this request was on its way, and starting it "
-		"again did not help.",
-		"Send the request again in a few seconds." },
-	[PROBLEM_HELD] = { "held", UNAVAILABLE, 60,
-		"destination_unavailable", "The gateway is switched off",
-		"Its operator stopped it.",
-		"For the operator: wakegate start." },
+			      "connection_terminated", "The gateway crashed",
+			      "It ended while this request was on its way, and "
+			      "starting it "
+			      "again did not help.",
+			      "Send the request again in a few seconds." },
+	[PROBLEM_HELD] = { "held", UNAVAILABLE, 60, "destination_unavailable",
+			   "The gateway is switched off",
+			   "Its operator stopped it.",
+			   "For the operator: wakegate start." },
 	[PROBLEM_OVERLOADED] = { "overloaded", UNAVAILABLE, 5,
-		"destination_unavailable", "Too many requests wait",
-		"The gateway is starting, and as many requests as may wait "
-		"for it do already.",
-		"Send the request again in a few seconds." },
-	[PROBLEM_STORE] = { "store", UNAVAILABLE, 5,
-		"proxy_internal_error", "The gateway's state can't be read",
-		"The gateway does not answer, and it can't be started without "
-		"the record of its state.",
-		"For the operator: is the disk full or read-only? The web "
-		"server's error log says more." },
+				 "destination_unavailable",
+				 "Too many requests wait",
+				 "The gateway is starting, and as many "
+				 "requests as may wait "
+				 "for it do already.",
+				 "Send the request again in a few seconds." },
+	[PROBLEM_STORE] = { "store", UNAVAILABLE, 5, "proxy_internal_error",
+			    "The gateway's state can't be read",
+			    "The gateway does not answer, and it can't be "
+			    "started without "
+			    "the record of its state.",
+			    "For the operator: is the disk full or read-only? "
+			    "The web "
+			    "server's error log says more." },
 	[PROBLEM_GATEWAY_CLOSED] = { "gateway_closed", 502, "Bad Gateway", 0,
-		"connection_terminated", "The gateway closed the connection",
-		"It ended the connection before it had answered. The request "
-		"may have been carried out, so it was not sent again.",
-		"Look whether it was carried out before you send it again; an "
-		"Idempotency-Key field allows us to repeat it." },
+				     "connection_terminated",
+				     "The gateway closed the connection",
+				     "It ended the connection before it had "
+				     "answered. The request "
+				     "may have been carried out, so it was not "
+				     "sent again.",
+				     "Look whether it was carried out before "
+				     "you send it again; an "
+				     "Idempotency-Key field allows us to "
+				     "repeat it." },
 	[PROBLEM_BAD_RESPONSE] = { "bad_response", 502, "Bad Gateway", 0,
-		"http_protocol_error", "The gateway's answer is not HTTP",
-		"What it sent is no valid HTTP/1.1 message.",
-		"For the operator: is the address the gateway's HTTP port?" },
+				   "http_protocol_error",
+				   "The gateway's answer is not HTTP",
+				   "What it sent is no valid HTTP/1.1 message.",
+				   "For the operator: is the address the "
+				   "gateway's HTTP port?" },
 	[PROBLEM_UNREACHABLE] = { "unreachable", 502, "Bad Gateway", 0,
-		"destination_unavailable", "The gateway can't be reached",
-		"No connection to it could be made.",
-		"For the operator: the web server's error log says why." },
-	[PROBLEM_GATEWAY_TIMEOUT] = { "gateway_timeout", 504,
-		"Gateway Timeout", 0, "http_response_timeout",
-		"The gateway did not answer in time",
-		"It took the request, or was about to, and sent no answer.",
-		"Look whether the request was carried out before you send it "
-		"again." },
-	[PROBLEM_BODY_TOO_LARGE] = { "body_too_large", 413,
-		"Content Too Large", 0, "http_request_error",
-		"The request's body is too large",
-		"It is larger than this gateway takes.",
-		"For the operator: body_max_bytes." },
+				  "destination_unavailable",
+				  "The gateway can't be reached",
+				  "No connection to it could be made.",
+				  "For the operator: the web server's error "
+				  "log says why." },
+	[PROBLEM_GATEWAY_TIMEOUT] = { "gateway_timeout", 504, "Gateway Timeout",
+				      0, "http_response_timeout",
+				      "The gateway did not answer in time",
+				      "It took the request, or was about to, "
+				      "and sent no answer.",
+				      "Look whether the request was carried "
+				      "out before you send it "
+				      "again." },
+	[PROBLEM_BODY_TOO_LARGE] = { "body_too_large", 413, "Content Too Large",
+				     0, "http_request_error",
+				     "The request's body is too large",
+				     "It is larger than this gateway takes.",
+				     "For the operator: body_max_bytes." },
 	[PROBLEM_BAD_REQUEST] = { "bad_request", 400, "Bad Request", 0,
-		"http_request_error", "The request is not valid",
-		"Its request line or header is malformed or too large.",
-		"Look at the request target and the header fields." },
+				  "http_request_error",
+				  "The request is not valid",
+				  "Its request line or header is malformed or "
+				  "too large.",
+				  "Look at the request target and the header "
+				  "fields." },
 	[PROBLEM_UNAUTHORIZED] = { "unauthorized", 401, "Unauthorized", 0,
-		"http_request_denied", "Who are you?",
-		"This needs a name and its proof.", "Log in." },
+				   "http_request_denied", "Who are you?",
+				   "This needs a name and its proof.",
+				   "Log in." },
 	[PROBLEM_FORBIDDEN] = { "forbidden", 403, "Forbidden", 0,
-		"http_request_denied", "Not for you",
-		"You may not do this.", "Ask the operator." },
+				"http_request_denied", "Not for you",
+				"You may not do this.", "Ask the operator." },
 	[PROBLEM_NOT_FOUND] = { "not_found", 404, "Not Found", 0,
-		"destination_not_found", "There is nothing here",
-		"No gateway is mounted at this host and path.",
-		"For the operator: mount and hosts." },
+				"destination_not_found",
+				"There is nothing here",
+				"No gateway is mounted at this host and path.",
+				"For the operator: mount and hosts." },
 	[PROBLEM_METHOD_NOT_ALLOWED] = { "method_not_allowed", 405,
-		"Method Not Allowed", 0, "http_request_error",
-		"The method is not allowed here",
-		"The Allow field lists those that are.",
-		"Use one of the methods in Allow." },
+					 "Method Not Allowed", 0,
+					 "http_request_error",
+					 "The method is not allowed here",
+					 "The Allow field lists those that "
+					 "are.",
+					 "Use one of the methods in Allow." },
 	[PROBLEM_CONFLICT] = { "conflict", 409, "Conflict", 0,
-		"http_request_error", "Not now",
-		"The gateway's state does not allow this.",
-		"Look at the gateway's status." },
+			       "http_request_error", "Not now",
+			       "The gateway's state does not allow this.",
+			       "Look at the gateway's status." },
 	[PROBLEM_LOOP_DETECTED] = { "loop_detected", 508, "Loop Detected", 0,
-		"proxy_loop_detected", "The request goes in a circle",
-		"It has come through wakegate before.",
-		"For the operator: does the gateway's address lead back to "
-		"the web server?" },
+				    "proxy_loop_detected",
+				    "The request goes in a circle",
+				    "It has come through wakegate before.",
+				    "For the operator: does the gateway's "
+				    "address lead back to "
+				    "the web server?" },
 	[PROBLEM_NOT_CONFIGURED] = { "not_configured", 500,
-		"Internal Server Error", 0, "proxy_configuration_error",
-		"There is no valid configuration",
-		"The configuration can't be read, so no gateway is known.",
-		"For the operator: wakegate check says where it is wrong." },
+				     "Internal Server Error", 0,
+				     "proxy_configuration_error",
+				     "There is no valid configuration",
+				     "The configuration can't be read, so no "
+				     "gateway is known.",
+				     "For the operator: wakegate check says "
+				     "where it is wrong." },
 };
 
 _Static_assert(sizeof(table) / sizeof(table[0]) == PROBLEM_MAX_,
@@ -177,18 +218,17 @@ static void render_json(struct buffer *out, const struct problem *problem)
 				? json_integer(retry_after(problem))
 				: NULL;
 
-	(void)json_object_set_new(json, "type",
-				  json_sprintf("urn:problem-type:wakegate:%s",
-					       row->word));
+	(void)json_object_set_new(
+		json, "type",
+		json_sprintf("urn:problem-type:wakegate:%s", row->word));
 	(void)json_object_set_new(json, "title", json_string(row->title));
 	(void)json_object_set_new(json, "status", json_integer(row->status));
 	(void)json_object_set_new(json, "detail", json_string(row->detail));
 	(void)json_object_set_new(json, "code", json_string(row->word));
 	(void)json_object_set_new(json, "instance", json_string(problem->id));
-	(void)json_object_set_new(json, "gateway",
-				  problem->gateway
-					  ? json_string(problem->gateway)
-					  : json_null());
+	(void)json_object_set_new(
+		json, "gateway",
+		problem->gateway ? json_string(problem->gateway) : json_null());
 	(void)json_object_set_new(json, "generation",
 				  json_integer(problem->generation));
 	(void)json_object_set_new(json, "retried",
@@ -227,10 +267,11 @@ void problem_render(struct buffer *out, const struct problem *problem)
 	else
 		render_json(&body, problem);
 	buffer_printf(out, "Status: %d %s\r\n", row->status, row->reason);
-	buffer_puts(out, problem->html
-				 ? "Content-Type: text/html; charset=utf-8\r\n"
-				   "Content-Security-Policy: " HTML_POLICY "\r\n"
-				 : "Content-Type: application/problem+json\r\n");
+	buffer_puts(out,
+		    problem->html
+			    ? "Content-Type: text/html; charset=utf-8\r\n"
+			      "Content-Security-Policy: " HTML_POLICY "\r\n"
+			    : "Content-Type: application/problem+json\r\n");
 	buffer_puts(out, "Cache-Control: no-store\r\n");
 	buffer_printf(out, "Proxy-Status: wakegate; error=%s\r\n", row->error);
 	buffer_printf(out, "X-Request-Id: %s\r\n", problem->id);

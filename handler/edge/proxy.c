@@ -117,11 +117,9 @@ static bool by_answer(struct call *call, const struct passage *passage,
 	return false;
 }
 
-/* Runs ensure_ready(), and once more when the database was replaced. */
-static int ensure(struct call *call, const struct passage *passage,
-		  enum ensure_answer *ret, struct err *err)
+static struct ensure ensure_of(struct call *call)
 {
-	const struct ensure ensure = {
+	return (struct ensure){
 		.settings = call->settings,
 		.gateway = call->gateway,
 		.store = call->store,
@@ -129,6 +127,13 @@ static int ensure(struct call *call, const struct passage *passage,
 		.want = WANT_RUN,
 		.watch_fd = call->client->watch_fd,
 	};
+}
+
+/* Runs ensure_ready(), and once more when the database was replaced. */
+static int ensure(struct call *call, const struct passage *passage,
+		  enum ensure_answer *ret, struct err *err)
+{
+	const struct ensure ensure = ensure_of(call);
 	bool at_once = passage->page && !passage->crashed;
 	struct deadline deadline = deadline_in(
 		at_once ? 0 : (int64_t)call->gateway->wait_s * 1000);
@@ -164,8 +169,8 @@ static bool reach(struct call *call, struct passage *passage)
 	enum ensure_answer answer = ENSURE_STARTING;
 	struct err err;
 
-	if (!call->store && edge_store(call->edge, call->settings, &call->store,
-				       &err)) {
+	if (!call->store &&
+	    edge_store(call->edge, call->settings, &call->store, &err)) {
 		go_blind(call, passage, &err);
 		return true;
 	}
@@ -262,22 +267,49 @@ static bool broken(struct call *call, struct passage *passage,
 	return false;
 }
 
+/* A response that broke off before anything of it had left. */
+static enum problem_code problem_of_break(const struct err *err)
+{
+	if (err->code == ERR_INVALID || err->code == ERR_LIMIT)
+		return PROBLEM_BAD_RESPONSE;
+	return err->code == ERR_TIMEOUT ? PROBLEM_GATEWAY_TIMEOUT
+					: PROBLEM_GATEWAY_CLOSED;
+}
+
+/* Now and then: a gateway whose keeper was killed gets a new one before it is
+ * missed. */
+static void see_to_keeper(struct call *call)
+{
+	const struct ensure ensure = ensure_of(call);
+	struct err err;
+
+	if (ensure_watched(&ensure, &err))
+		log_line(LEVEL_WARNING, "gateway=%s msg=\"%s, going on\"",
+			 call->gateway->name, err.text);
+}
+
 static void relay(struct call *call, const struct passage *passage,
 		  struct exchange *exchange)
 {
 	struct err err;
 	enum relay_end end;
 
-	if (passage->wake)
-		edge_touch(call->edge, call->store, call->gateway->name,
-			   call->row.generation);
+	if (passage->wake &&
+	    edge_touch(call->edge, call->store, call->gateway->name,
+		       call->row.generation))
+		see_to_keeper(call);
 	end = relay_response(call, exchange, &err);
 	if (end == RELAY_DONE)
 		return;
+	if (end == RELAY_BROKEN && call->client->door->discard(call->client)) {
+		call_problem(call, problem_of_break(&err), err.text);
+		return;
+	}
 	log_line(end == RELAY_BROKEN ? LEVEL_WARNING : LEVEL_DEBUG,
 		 "request=%s gateway=%s generation=%lld msg=\"%s\"",
 		 call_id(call), call->gateway->name,
 		 (long long)call->row.generation, err.text);
+	call->client->door->abort(call->client);
 }
 
 /* What can't be repeated, or might turn out not to be, never meets a connection

@@ -13,8 +13,8 @@
 
 /* Of this hop only, or an order to the web server. */
 static const char *const not_passed[] = {
-	"Connection", "Keep-Alive", "Proxy-Connection",	 "Transfer-Encoding",
-	"TE",	      "Trailer",    "Upgrade",		 "Status",
+	"Connection", "Keep-Alive",  "Proxy-Connection", "Transfer-Encoding",
+	"TE",	      "Trailer",     "Upgrade",		 "Status",
 	"X-Sendfile", "X-Sendfile2", "Content-Length",
 };
 static const char *const not_passed_prefixes[] = { "X-LIGHTTPD-", "X-Accel-" };
@@ -164,8 +164,8 @@ static enum relay_end refill(struct call *call, const struct exchange *exchange,
 			     bool *dirty, struct err *err)
 {
 	for (;;) {
-		ssize_t count = recv(exchange->fd, call->in, RELAY_BYTES,
-				     MSG_DONTWAIT);
+		ssize_t count =
+			recv(exchange->fd, call->in, RELAY_BYTES, MSG_DONTWAIT);
 
 		if (count >= 0) {
 			call->in_len = (size_t)count;
@@ -196,8 +196,8 @@ static enum relay_end relay_body(struct call *call,
 	for (;;) {
 		if (take(response, state, data, &len, err))
 			return RELAY_BROKEN;
-		if (len > 0 && call->client->door->write(call->client, data,
-							 len, err))
+		if (len > 0 &&
+		    call->client->door->write(call->client, data, len, err))
 			return RELAY_GONE;
 		dirty = dirty || len > 0;
 		if (state->done)
@@ -224,15 +224,15 @@ enum relay_end relay_response(struct call *call, struct exchange *exchange,
 
 	buffer_clear(&call->out);
 	relay_head(&call->out, &call->response);
-	if (!buffer_ok(&call->out))
+	if (!buffer_ok(&call->out)) {
 		err_fill(err, ERR_LIMIT, "the response's head is too large");
-	else if (call->client->door->write(call->client, call->out.data,
-					   call->out.len, err) == 0)
+		end = RELAY_BROKEN;
+	} else if (call->client->door->write(call->client, call->out.data,
+					     call->out.len, err) == 0) {
 		end = relay_body(call, exchange, &state, err);
+	}
 	if (end == RELAY_DONE && !state.surplus)
 		exchange_keep(call, exchange);
 	exchange_close(exchange);
-	if (end != RELAY_DONE)
-		call->client->door->abort(call->client);
 	return end;
 }

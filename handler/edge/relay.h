@@ -1,7 +1,6 @@
 /* relay.h - the gateway's response, to the client, as it comes
  *
- * What came is written; when the gateway pauses it is flushed. A response that
- * breaks off is aborted, so that it does not look complete.
+ * What came is written; when the gateway pauses it is flushed.
  */
 #ifndef WAKEGATE_RELAY_H
 #define WAKEGATE_RELAY_H
@@ -23,7 +22,8 @@ enum relay_end {
 };
 
 /* call->response is in call->in, with the body's beginning. Keeps or closes the
- * connection. */
+ * connection. A response that broke off is the caller's to discard or abort, so
+ * that it does not look complete. */
 enum relay_end relay_response(struct call *call, struct exchange *exchange,
 			      struct err *err);
 

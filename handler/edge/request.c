@@ -170,11 +170,10 @@ static bool is_one_of(const char *text, const char *const *words)
 
 static int read_method(struct request *ret, const char *method, struct err *err)
 {
-	static const char *const idempotent[] = { "GET",     "HEAD", "OPTIONS",
-						  "TRACE",   "PUT",  "DELETE",
+	static const char *const idempotent[] = { "GET",   "HEAD", "OPTIONS",
+						  "TRACE", "PUT",  "DELETE",
 						  NULL };
-	const struct request_field *key =
-		request_field(ret, "IDEMPOTENCY_KEY");
+	const struct request_field *key = request_field(ret, "IDEMPOTENCY_KEY");
 
 	if (!method || !http_is_token(method, strlen(method)))
 		return err_set(err, ERR_INVALID, "the method is no token");

@@ -24,12 +24,12 @@ struct request_field {
 
 struct request {
 	const char *method;
-	struct slice target; /* origin form, as it came, or "*" */
-	struct slice path;   /* target without its query */
+	struct slice target;	   /* origin form, as it came, or "*" */
+	struct slice path;	   /* target without its query */
 	char host[HOST_BYTES_MAX]; /* with its port, if it has one */
 	struct request_field fields[HEADERS_MAX];
 	size_t fields_count;
-	int64_t content_length; /* -1: not known */
+	int64_t content_length;	  /* -1: not known */
 	const char *content_type; /* NULL: none */
 	const char *remote_addr;  /* "" : not known */
 	const char *remote_user;  /* "" : nobody */

@@ -39,7 +39,8 @@ static size_t mount_length(const struct gateway_settings *gateway)
 	return strcmp(gateway->mount, "/") == 0 ? 0 : strlen(gateway->mount);
 }
 
-static bool is_mounted(const struct gateway_settings *gateway, struct slice path)
+static bool is_mounted(const struct gateway_settings *gateway,
+		       struct slice path)
 {
 	size_t len = mount_length(gateway);
 

@@ -40,8 +40,8 @@ static bool literal_is_valid(struct slice host)
 {
 	size_t i = 1;
 
-	while (i < host.len && (is_alnum(host.data[i]) ||
-				host.data[i] == ':' || host.data[i] == '.'))
+	while (i < host.len && (is_alnum(host.data[i]) || host.data[i] == ':' ||
+				host.data[i] == '.'))
 		i++;
 	if (i == 1 || i >= host.len || host.data[i] != ']')
 		return false;
@@ -59,7 +59,8 @@ bool target_host_is_valid(struct slice host)
 	while (i < host.len && host.data[i] != ':') {
 		char c = host.data[i++];
 
-		if (!is_alnum(c) && (c == '\0' || !strchr("-._~%!$&'()*+;=", c)))
+		if (!is_alnum(c) &&
+		    (c == '\0' || !strchr("-._~%!$&'()*+;=", c)))
 			return false;
 	}
 	if (i == 0)

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "edge/upstream.h"
 
 #include "base/banned.h"
@@ -154,22 +153,23 @@ void upstream_keep(struct upstream *upstream,
 		   const struct gateway_settings *gateway, int64_t generation,
 		   int fd)
 {
-	CLEANUP_FD int surplus = fd;
+	int surplus = fd;
 	bool arm = false;
 	struct idle entry = { .fd = fd, .generation = generation };
 	struct pool *pool;
 
-	if (gateway->keepalive_s <= 0)
-		return;
-	entry.until_ms = deadline_in((int64_t)gateway->keepalive_s * 1000).at_ms;
+	entry.until_ms =
+		deadline_in((int64_t)gateway->keepalive_s * 1000).at_ms;
 	(void)pthread_mutex_lock(&upstream->lock);
 	pool = find_or_make(upstream, gateway->address_text);
-	if (pool) {
+	if (pool && gateway->keepalive_s > 0) {
 		surplus = push(pool, entry);
 		arm = !upstream->armed;
 		upstream->armed = true;
 	}
 	(void)pthread_mutex_unlock(&upstream->lock);
+	if (surplus >= 0)
+		(void)close(surplus);
 	if (arm && upstream->arm)
 		upstream->arm(upstream->user);
 }
@@ -179,15 +179,15 @@ static void expire_pool(struct pool *pool, struct deadline *next)
 {
 	size_t gone = 0;
 
-	while (gone < pool->count &&
-	       deadline_passed((struct deadline){ pool->entries[gone].until_ms }))
+	while (gone < pool->count && deadline_passed((struct deadline){
+					     pool->entries[gone].until_ms }))
 		(void)close(pool->entries[gone++].fd);
 	pool->count -= gone;
 	memmove(pool->entries, pool->entries + gone,
 		pool->count * sizeof(pool->entries[0]));
 	if (pool->count > 0)
-		*next = deadline_min(*next, (struct deadline){
-						    pool->entries[0].until_ms });
+		*next = deadline_min(
+			*next, (struct deadline){ pool->entries[0].until_ms });
 }
 
 struct deadline upstream_expire(struct upstream *upstream)

@@ -82,13 +82,13 @@ static int run_fastcgi(const char *config)
 		return EXIT_FAILURE;
 	}
 	failed = crew_run(crew, edge, &err);
-	if (failed && err.code == ERR_TIMEOUT) {
+	if (failed) { /* threads may still use what we would free */
 		log_line(LEVEL_WARNING, "msg=\"%s, leaving\"", err.text);
-		_exit(EXIT_SUCCESS); /* threads still use what we would free */
+		_exit(err.code == ERR_TIMEOUT ? EXIT_SUCCESS : EXIT_FAILURE);
 	}
 	edge_free(edge);
 	crew_free(crew);
-	return failed ? fail(&err) : EXIT_SUCCESS;
+	return EXIT_SUCCESS;
 }
 
 int worker_run(const char *config)

@@ -7,17 +7,18 @@ wait_ready() {
 	[ "$(row state)" = ready ] && [ "$(row pid)" != "$1" ]
 }
 
-# killed_under_load WEB SERVER: five kills while 20 clients ask for 10 s.
+# killed_under_load WEB SERVER: five kills while 20 clients ask, for 10 s.
 killed_under_load() {
-	local i pid pids=()
+	local i pid pids=() end
 
 	FLAGS=(--boot-ms 300)
 	write_config '.gateways.fake.restarts_max = 100'
 	start_web "$1"
 	get /pid
+	end=$(($(now_ms) + 10000))
 	for i in {1..20}; do
 		# by stderr: what is buffered would be lost at the time-out
-		timeout 10 curl -s -o /dev/null -w '%{stderr}%{http_code}\n' \
+		timeout 90 curl -s -o /dev/null -w '%{stderr}%{http_code}\n' \
 			--rate 20/s "$URL/pid?[1-1000]" 2>"$RUN/codes.$i" 3>&- &
 		pids+=($!)
 	done
@@ -25,8 +26,10 @@ killed_under_load() {
 		sleep 1.3
 		pid=$(row pid)
 		kill -KILL "$pid"
-		eventually 10 wait_ready "$pid"
+		eventually 15 wait_ready "$pid"
 	done
+	while (($(now_ms) < end)); do sleep 0.1; done
+	kill "${pids[@]}"
 	wait "${pids[@]}" || true
 	cat "$RUN"/codes.* >"$RUN/all"
 	[ "$(grep -vc '^200$' "$RUN/all")" -eq 0 ] ||

@@ -12,7 +12,8 @@ own_setup() {
 		folder=$(dirname "$folder")
 	done
 	take_port
-	export TMPDIR=$RUN BUILD=$TOP_BUILDDIR DEMO_PORT=$REPLY
+	# make check has built it: nothing is made under the other tests.
+	export TMPDIR=$RUN BUILD=$TOP_BUILDDIR DEMO_PORT=$REPLY MAKE=true
 	DEMO=$RUN/wakegate-demo-$(id -u)
 	URL=http://127.0.0.1:$DEMO_PORT
 	unset MAKEFLAGS MAKELEVEL WAKEGATE_CONFIG

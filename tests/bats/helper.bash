@@ -94,6 +94,7 @@ setup() {
 	mkdir -p "$RUN/empty"
 	: >"$STARTS"
 	AS=()
+	ENTER=()
 	FLAGS=()
 	COMMAND=("$FAKE_GATEWAY")
 	BACKGROUND=()
@@ -200,7 +201,7 @@ start_server() {
 	local log=$1
 
 	shift
-	"$@" >>"$log" 2>&1 3>&- &
+	"${ENTER[@]}" "$@" >>"$log" 2>&1 3>&- &
 	SERVERS+=($!)
 	eventually 10 port_open "$WEB_PORT"
 	URL=http://127.0.0.1:$WEB_PORT

@@ -84,7 +84,8 @@ still_well() {
 		start_web "$server"
 		[[ $(raw 'GET http://a/pid HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n') == HTTP/1.?\ [24]* ]]
 		[[ $(raw 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n') == HTTP/1.?\ [24]* ]]
-		still_well
+		get /pid
+		[ "$code" = 200 ]
 		stop_servers
 		wg stop
 	done
@@ -95,14 +96,14 @@ still_well() {
 
 	write_config
 	for length in -1 abc 1x 99999999999999999999 '1 2' '+3' 0x10; do
-		printf hello | cgi POST /echo CONTENT_LENGTH="$length"
+		cgi POST /echo CONTENT_LENGTH="$length" < <(printf hello)
 		[ "$code" = 400 ] || [ "$code" = 413 ] || fail "$length: $code"
 	done
 }
 
 @test "a body that is shorter than its Content-Length is not taken for whole" {
 	write_config
-	printf hello | cgi POST /count CONTENT_LENGTH=50
+	cgi POST /count CONTENT_LENGTH=50 < <(printf hello)
 	[ "$code" != 200 ]
 	[ ! -s "$DELIVERIES" ]
 }

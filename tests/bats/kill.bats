@@ -225,6 +225,7 @@ leftovers_but_keeper() {
 	get /pid
 	[ "$code" = 200 ]
 	one_gateway
+	stop_servers
 	wg stop
 	port_closed "$GATEWAY_PORT"
 	[ -z "$(leftovers_but_keeper)" ]

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
-# /proc hangs: a process whose memory lies on a dead file system, so that whoever
-# reads its environment is in uninterruptible sleep.
+# /proc hangs: whoever reads what some process has in its environment or its
+# arguments is in uninterruptible sleep. Only within a mount name space of the
+# test's own, so that other tests go on.
 
 load helper
 
@@ -8,30 +9,38 @@ own_setup() {
 	((EUID == 0)) || skip "needs root, to mount"
 	[ -e /dev/fuse ] || skip "needs /dev/fuse"
 	mkdir "$RUN/hang"
-	"$HANGFS" "$RUN/hang" >"$RUN/victim" 2>>"$RUN/hangfs.log" 3>&- &
+	background sleep 600
+	VICTIM=$!
+	"$HANGFS" "$RUN/hang" "/proc/$VICTIM/environ" "/proc/$VICTIM/cmdline" \
+		>"$RUN/ready" 2>>"$RUN/hangfs.log" 3>&- &
 	HANGFS_PID=$!
-	eventually 10 test -s "$RUN/victim"
-	VICTIM=$(<"$RUN/victim")
+	eventually 10 grep -q ready "$RUN/ready"
+	ENTER=(nsenter -t "$HANGFS_PID" -m --)
+	AS=("${ENTER[@]}")
 }
 
+# What hangs is free when the file system goes; what wakegate started to look
+# around must be gone then.
 own_teardown() {
+	[ -n "${HANGFS_PID:-}" ] || return 0
 	stop_servers
-	if [ -n "${HANGFS_PID:-}" ]; then
-		kill -TERM "$HANGFS_PID" 2>/dev/null || true
-		eventually 5 gone "$HANGFS_PID"
-		umount -l "$RUN/hang" 2>/dev/null || true
-	fi
+	kill -TERM "$HANGFS_PID" || true
+	eventually 5 gone "$HANGFS_PID"
+	ENTER=()
+	AS=()
 }
 
-really_hangs() {
-	never timeout -s KILL 1 cat "/proc/$VICTIM/environ" >/dev/null 2>&1
-	never timeout -s KILL 1 cat "/proc/$VICTIM/cmdline" >/dev/null 2>&1
+hangs() {
+	"${ENTER[@]}" timeout 1 cat "$1" >/dev/null 2>&1 3>&- &
+	sleep 0.3
+	kill -0 "$!"
 }
 
 @test "/proc hangs: a cold request is answered within 10 s" {
 	local begin
 
-	really_hangs
+	hangs "/proc/$VICTIM/environ"
+	hangs "/proc/$VICTIM/cmdline"
 	write_config
 	start_lighttpd
 	begin=$(now_ms)
@@ -86,7 +95,7 @@ really_hangs() {
 @test "/proc hangs: stop ends all the same, with its own children gone" {
 	write_config
 	wg start
-	timeout 40 "$WAKEGATE" -c "$CONFIG" stop 3>&- || true
+	"${ENTER[@]}" timeout 40 "$WAKEGATE" -c "$CONFIG" stop 3>&- || true
 	port_closed "$GATEWAY_PORT"
 	[ -z "$(pgrep -f -- "--listen $GATEWAY_ADDRESS ")" ]
 }

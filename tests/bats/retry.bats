@@ -41,7 +41,7 @@ refused() {
 @test "a POST whose connection was refused is delivered once, CGI" {
 	cgi GET /pid
 	kill_gateway
-	printf one | cgi POST /count CONTENT_LENGTH=3 CONTENT_TYPE=text/plain
+	cgi POST /count CONTENT_LENGTH=3 CONTENT_TYPE=text/plain < <(printf one)
 	[ "$code" = 200 ]
 	[ "$(deliveries)" -eq 1 ]
 }

@@ -209,6 +209,8 @@ small_state() {
 }
 
 @test "somebody holds the database: requests to a ready gateway pass" {
+	local holder begin
+
 	write_config
 	start_lighttpd
 	get /pid
@@ -217,12 +219,13 @@ small_state() {
 		printf 'BEGIN IMMEDIATE;\n.shell sleep 4\nCOMMIT;\n' |
 			sqlite3 "$STATE/wakegate.db" >>"$RUN/hold.log" 2>&1
 	} 3>&- &
-	BACKGROUND+=($!)
+	holder=$!
 	sleep 0.5
 	begin=$(now_ms)
 	run many 10 /pid
 	[ "$output" = "200 10" ] || fail "$output"
 	(($(now_ms) - begin < 2000))
+	wait "$holder"
 }
 
 @test "events are trimmed" {

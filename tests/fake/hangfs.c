@@ -1,50 +1,32 @@
-/* hangfs.c - makes /proc hang, for tests
+/* hangfs.c - makes files hang, for tests: whoever reads one never gets an answer
  *
- * hangfs FOLDER mounts a file system on FOLDER whose one file, `page`, can be
- * opened and mapped but never read: whoever touches a page of it waits until
- * this program ends. A process, the victim, maps it; another one reads that page
- * by /proc/VICTIM/mem, and hangs with the lock on the victim's memory held; then
- * the victim wants that lock for itself, and is in uninterruptible sleep. From
- * then on `cat /proc/VICTIM/environ` hangs, `cmdline` and `maps` as well. Prints
- * the victim's pid when it is so; ends on SIGTERM. Needs root.
+ * hangfs FOLDER FILE... makes a mount name space of its own, mounts a file system
+ * on FOLDER there whose one file, `page`, can be opened but never read, and binds
+ * it over each FILE: /proc/4711/environ, say. A reader is in uninterruptible sleep
+ * until this program ends. `nsenter -t PID -m` joins the name space; outside of it
+ * nothing hangs. Prints `ready`; ends on SIGTERM. Needs root.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
-#include <signal.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FILE_INODE 2
 #define FILE_BYTES 8192
 #define HALF	   4096
 
-static const char *mounted; /* for the handler of SIGTERM */
-static pid_t victim;
-static pid_t toucher;
-
 _Noreturn static void fail(const char *what)
 {
 	fprintf(stderr, "hangfs: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static void leave(int signal)
-{
-	(void)signal;
-	(void)kill(victim, SIGKILL);
-	(void)kill(toucher, SIGKILL);
-	(void)umount2(mounted, MNT_DETACH);
-	_exit(0);
 }
 
 static void answer(int fuse, uint64_t unique, int error, const void *data,
@@ -136,75 +118,6 @@ static void serve(int fuse)
 	}
 }
 
-static void pause_ms(long ms)
-{
-	struct timespec left = { .tv_nsec = ms * 1000000L };
-
-	(void)nanosleep(&left, NULL);
-}
-
-/* Maps the page, says where, waits until it is being touched, and hangs. */
-_Noreturn static void be_victim(const char *path, int out)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	void *page =
-		fd < 0 ? MAP_FAILED
-		       : mmap(NULL, FILE_BYTES, PROT_READ, MAP_PRIVATE, fd, 0);
-
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (page == MAP_FAILED)
-		fail(path);
-	if (write(out, &page, sizeof(page)) != sizeof(page))
-		fail("pipe");
-	for (;;) {
-		pause_ms(100);
-		(void)mmap(NULL, FILE_BYTES, PROT_READ,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	}
-}
-
-_Noreturn static void be_toucher(int in)
-{
-	void *page;
-	char path[64];
-	char byte;
-	int fd;
-
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)victim);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(in, &page, sizeof(page)) != sizeof(page))
-		fail(path);
-	(void)!pread(fd, &byte, 1, (off_t)(uintptr_t)page);
-	_exit(0);
-}
-
-/* Says who the victim is when it is in uninterruptible sleep. */
-_Noreturn static void be_reporter(void)
-{
-	char path[64];
-	char text[256] = "";
-	char *state;
-	FILE *file;
-	int tries;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)victim);
-	for (tries = 0; tries < 200; tries++) {
-		pause_ms(50);
-		file = fopen(path, "re");
-		if (!file || !fgets(text, sizeof(text), file))
-			break;
-		(void)fclose(file);
-		state = strrchr(text, ')');
-		if (!state || strncmp(state, ") D", 3) != 0)
-			continue;
-		printf("%d\n", (int)victim);
-		(void)fflush(stdout);
-		_exit(0);
-	}
-	fail("the victim does not hang");
-}
-
 static int mount_fuse(const char *folder)
 {
 	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -219,39 +132,36 @@ static int mount_fuse(const char *folder)
 	return fuse;
 }
 
-/* The file system must be served while the victim opens its file: this process
- * serves, its children do the rest. None of them may keep /dev/fuse open: that
- * would keep the file system alive. */
+static void bind_over(const char *folder, char *const *files)
+{
+	char page[4096];
+
+	(void)snprintf(page, sizeof(page), "%s/page", folder);
+	for (; *files; files++)
+		if (mount(page, *files, NULL, MS_BIND, NULL) != 0)
+			fail(*files);
+	puts("ready");
+	(void)fflush(stdout);
+}
+
+/* This process serves, a child binds, which asks the file system. The child must
+ * not keep /dev/fuse open: that would keep the file system alive. */
 int main(int argc, char **argv)
 {
-	char path[4096];
-	int page[2];
 	int fuse;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: hangfs FOLDER\n");
+	if (argc < 3) {
+		fprintf(stderr, "usage: hangfs FOLDER FILE...\n");
 		return 2;
 	}
-	(void)snprintf(path, sizeof(path), "%s/page", argv[1]);
-	if (pipe(page) != 0)
-		fail("pipe");
-	mounted = argv[1];
+	if (unshare(CLONE_NEWNS) != 0 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		fail("unshare");
 	fuse = mount_fuse(argv[1]);
-	victim = fork();
-	if (victim == 0) {
-		(void)close(fuse);
-		be_victim(path, page[1]);
-	}
-	toucher = fork();
-	if (toucher == 0) {
-		(void)close(fuse);
-		be_toucher(page[0]);
-	}
-	(void)signal(SIGTERM, leave);
-	(void)signal(SIGINT, leave);
 	if (fork() == 0) {
 		(void)close(fuse);
-		be_reporter();
+		bind_over(argv[1], argv + 2);
+		_exit(0);
 	}
 	serve(fuse);
 	return 0;

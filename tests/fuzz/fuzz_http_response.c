@@ -20,7 +20,8 @@ static void check_head(const struct buffer *out)
 		char c = out->data[i];
 
 		if (c == '\0' ||
-		    (c == '\r' && (i + 1 == out->len || out->data[i + 1] != '\n')) ||
+		    (c == '\r' &&
+		     (i + 1 == out->len || out->data[i + 1] != '\n')) ||
 		    (c == '\n' && (i == 0 || out->data[i - 1] != '\r')))
 			abort();
 	}

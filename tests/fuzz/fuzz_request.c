@@ -37,12 +37,10 @@ static void check_head(const struct request *request,
 	head.gateway = gateway;
 	head_write(&out, request, &head);
 	if (!buffer_ok(&out) || memchr(out.data, '\0', out.len) ||
-	    memmem(out.data, out.len, "\r\n\r\n", 4) !=
-		    out.data + out.len - 4)
+	    memmem(out.data, out.len, "\r\n\r\n", 4) != out.data + out.len - 4)
 		abort();
 	for (size_t i = 0; i < out.len; i++) {
-		if ((out.data[i] == '\n') !=
-		    (i > 0 && out.data[i - 1] == '\r'))
+		if ((out.data[i] == '\n') != (i > 0 && out.data[i - 1] == '\r'))
 			abort();
 	}
 	buffer_free(&out);
@@ -53,12 +51,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct request request;
 	struct gateway_settings gateways[] = {
-		{ .name = "m", .mount = mount, .hosts = none,
-		  .strip_mount = true, .forwarded = FORWARDED_RFC7239,
-		  .identity_header = identity, .status_path = status_path,
+		{ .name = "m",
+		  .mount = mount,
+		  .hosts = none,
+		  .strip_mount = true,
+		  .forwarded = FORWARDED_RFC7239,
+		  .identity_header = identity,
+		  .status_path = status_path,
 		  .no_wake = none },
-		{ .name = "all", .mount = every_mount, .hosts = none,
-		  .forwarded = FORWARDED_X, .status_path = status_path,
+		{ .name = "all",
+		  .mount = every_mount,
+		  .hosts = none,
+		  .forwarded = FORWARDED_X,
+		  .status_path = status_path,
 		  .no_wake = none },
 	};
 	struct settings settings = { .gateways = gateways,

@@ -16,7 +16,7 @@
 #include "base/banned.h"
 
 #define INPUT_BYTES_MAX (1 << 20)
-#define FOLDER_BYTES 4096
+#define FOLDER_BYTES	4096
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

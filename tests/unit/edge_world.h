@@ -11,7 +11,7 @@
 #include "edge/request.h"
 #include "gateway/settings.h"
 
-#define WORLD_BYTES 4096
+#define WORLD_BYTES	4096
 #define WORLD_VARIABLES 64
 
 /* more: variables that end at a line feed. The environment stays until the next
@@ -63,13 +63,23 @@ static const struct settings *world_settings(void)
 		{ 0 },
 	};
 	static struct gateway_settings gateways[] = {
-		{ .name = "app", .mount = app, .hosts = nothing,
-		  .status_path = status, .no_wake = nothing },
-		{ .name = "host", .mount = app, .hosts = hosts,
-		  .status_path = status, .no_wake = nothing },
-		{ .name = "all", .mount = root, .hosts = nothing,
-		  .status_path = status, .no_wake = no_wake,
-		  .forwarded = FORWARDED_X, .identity_header = identity,
+		{ .name = "app",
+		  .mount = app,
+		  .hosts = nothing,
+		  .status_path = status,
+		  .no_wake = nothing },
+		{ .name = "host",
+		  .mount = app,
+		  .hosts = hosts,
+		  .status_path = status,
+		  .no_wake = nothing },
+		{ .name = "all",
+		  .mount = root,
+		  .hosts = nothing,
+		  .status_path = status,
+		  .no_wake = no_wake,
+		  .forwarded = FORWARDED_X,
+		  .identity_header = identity,
 		  .set_headers = set_headers },
 	};
 	static struct settings settings = { .gateways = gateways,

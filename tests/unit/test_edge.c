@@ -40,7 +40,8 @@ static void test_request(void)
 	   "its target is as it came");
 	ok(request.path.len == 9, "its path ends at the query");
 	ok(strcmp(request.host, "Example.org:81") == 0, "its host is Host");
-	ok(request.content_length == -1, "an empty CONTENT_LENGTH says nothing");
+	ok(request.content_length == -1,
+	   "an empty CONTENT_LENGTH says nothing");
 	ok(request.navigation && request.wants_html, "a browser is known");
 	ok(request.idempotent && request.repeatable && !request.head,
 	   "GET is idempotent");
@@ -148,8 +149,7 @@ static void test_head(void)
 		   "HTTP_AUTHORIZATION=Basic x\nHTTP_X_SET=no\n"
 		   "HTTP_X_FORWARDED_FOR=a\nREMOTE_ADDR=127.0.0.1\n"
 		   "HTTP_X_FORWARDED_PROTO=https\nCONTENT_LENGTH=0\n");
-	ok(has(&out, "Authorization: Basic x\r\n") &&
-		   !has(&out, "Bearer set"),
+	ok(has(&out, "Authorization: Basic x\r\n") && !has(&out, "Bearer set"),
 	   "the client's Authorization stays");
 	ok(has(&out, "X-Set: yes\r\n") && !has(&out, "X-Set: no"),
 	   "other set fields replace the client's");
@@ -211,8 +211,8 @@ static void test_route(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct slice path = { cases[i].path, strlen(cases[i].path) };
 		const struct gateway_settings *gateway = NULL;
-		enum route route = route_find(settings, cases[i].host, path,
-					      &gateway);
+		enum route route =
+			route_find(settings, cases[i].host, path, &gateway);
 
 		ok(route == cases[i].route && gateway &&
 			   strcmp(gateway->name, cases[i].gateway) == 0,
@@ -231,27 +231,38 @@ static void test_retry(void)
 		enum retry answer;
 		const char *title;
 	} cases[] = {
-		{ { true, 0, 0, false, true, false }, RETRY_ENSURE,
+		{ { true, 0, 0, false, true, false },
+		  RETRY_ENSURE,
 		  "a refused POST is sent again" },
-		{ { true, 9, 0, false, true, false }, RETRY_CLOSED,
+		{ { true, 9, 0, false, true, false },
+		  RETRY_CLOSED,
 		  "a written POST is not" },
-		{ { true, 9, 0, true, true, false }, RETRY_ENSURE,
+		{ { true, 9, 0, true, true, false },
+		  RETRY_ENSURE,
 		  "a written GET is" },
-		{ { true, 9, 0, true, false, false }, RETRY_CLOSED,
+		{ { true, 9, 0, true, false, false },
+		  RETRY_CLOSED,
 		  "not without its body" },
-		{ { true, 9, 1, true, true, false }, RETRY_CLOSED,
+		{ { true, 9, 1, true, true, false },
+		  RETRY_CLOSED,
 		  "not after a byte of a response" },
-		{ { true, 0, 0, true, true, true }, RETRY_CRASHED,
+		{ { true, 0, 0, true, true, true },
+		  RETRY_CRASHED,
 		  "not a second time" },
-		{ { true, 9, 0, false, true, true }, RETRY_CRASHED,
+		{ { true, 9, 0, false, true, true },
+		  RETRY_CRASHED,
 		  "the second time is a crash, whatever it was" },
-		{ { false, 9, 0, true, true, false }, RETRY_DIAL,
+		{ { false, 9, 0, true, true, false },
+		  RETRY_DIAL,
 		  "a kept connection that was closed is dialled anew" },
-		{ { false, 9, 0, true, true, true }, RETRY_DIAL,
+		{ { false, 9, 0, true, true, true },
+		  RETRY_DIAL,
 		  "after a crash, too" },
-		{ { false, 0, 0, false, true, false }, RETRY_DIAL,
+		{ { false, 0, 0, false, true, false },
+		  RETRY_DIAL,
 		  "or with nothing written" },
-		{ { false, 9, 0, false, true, false }, RETRY_CLOSED,
+		{ { false, 9, 0, false, true, false },
+		  RETRY_CLOSED,
 		  "but not with a written POST" },
 	};
 
@@ -398,11 +409,12 @@ static void test_relay_head(void)
 	static struct http_response response;
 	struct buffer out = BUFFER_INIT(65536);
 	struct err err;
-	const char *text = "HTTP/1.1 200 Fine\r\nLocation: /a\r\nStatus: 500\r\n"
-			   "X-Accel-Redirect: /a\r\nX-Sendfile: /a\r\n"
-			   "X-LIGHTTPD-send-file: /a\r\nX-A: 1\r\n"
-			   "Connection: x-a\r\nSet-Cookie: b\r\n"
-			   "Set-Cookie: c\r\nContent-Length: 3\r\n\r\n";
+	const char *text =
+		"HTTP/1.1 200 Fine\r\nLocation: /a\r\nStatus: 500\r\n"
+		"X-Accel-Redirect: /a\r\nX-Sendfile: /a\r\n"
+		"X-LIGHTTPD-send-file: /a\r\nX-A: 1\r\n"
+		"Connection: x-a\r\nSet-Cookie: b\r\n"
+		"Set-Cookie: c\r\nContent-Length: 3\r\n\r\n";
 
 	ok(http_response_parse(&response, text, strlen(text), false, &err) ==
 		   PARSE_DONE,

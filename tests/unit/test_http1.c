@@ -101,12 +101,12 @@ static void test_bad(void)
 		"HTTP/1.1 200 OK\r\nContent-Length: 0x10\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 1 2\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+		"HTTP/1.1 200 N\r\nContent-Length: 9223372036854775808\n\n",
+		"HTTP/1.1 200 N\nContent-Length: 1\nContent-Length: 2\n\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+		"HTTP/1.1 200 N\nTransfer-Encoding: chunked, chunked\n\n",
 		"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
 	};
 
@@ -231,8 +231,9 @@ static enum parse_result decode(const char *text, size_t len, size_t step,
 
 static void test_chunks(void)
 {
-	const char *text = "4;a=\"b\"\r\nWiki\r\n0005 \r\npedia\r\n"
-			   "e\r\n in\r\n\r\nchunks.\r\n0\r\nX-Sum: 1\r\n\r\nNEXT";
+	const char *text =
+		"4;a=\"b\"\r\nWiki\r\n0005 \r\npedia\r\n"
+		"e\r\n in\r\n\r\nchunks.\r\n0\r\nX-Sum: 1\r\n\r\nNEXT";
 	const char *content = "Wikipedia in\r\n\r\nchunks.";
 	size_t wrong = 0;
 
@@ -253,12 +254,21 @@ static void test_chunks(void)
 static void test_bad_chunks(void)
 {
 	static const char *const bad[] = {
-		"\r\n",		   "g\r\n",	     "-1\r\n",
-		"1\nA\r\n0\r\n\r\n", "1\r\nAB\r\n",  "1\r\nA\n0\r\n\r\n",
-		" 1\r\nA\r\n",	   "0x1\r\nA\r\n",   "8000000000000000\r\n",
-		"1 2\r\n",	   "ffffffffffffffffff\r\n",
-		"0\r\nno colon\r\n\r\n", "0\r\n folded: x\r\n\r\n",
-		"0\r\nA: b\rc\r\n\r\n",  "1;a\rb\r\nA\r\n",
+		"\r\n",
+		"g\r\n",
+		"-1\r\n",
+		"1\nA\r\n0\r\n\r\n",
+		"1\r\nAB\r\n",
+		"1\r\nA\n0\r\n\r\n",
+		" 1\r\nA\r\n",
+		"0x1\r\nA\r\n",
+		"8000000000000000\r\n",
+		"1 2\r\n",
+		"ffffffffffffffffff\r\n",
+		"0\r\nno colon\r\n\r\n",
+		"0\r\n folded: x\r\n\r\n",
+		"0\r\nA: b\rc\r\n\r\n",
+		"1;a\rb\r\nA\r\n",
 	};
 	char out[256];
 	size_t len = 0;
@@ -287,7 +297,8 @@ static void test_endless_overhead(void)
 		   PARSE_BAD,
 	   "a size of endless zeros is refused");
 	memset(buf, 'x', sizeof(buf));
-	memcpy(buf, "1;", 2);
+	buf[0] = '1';
+	buf[1] = ';';
 	ok(http_chunks_decode(&extension, buf, sizeof(buf), &len, &used,
 			      &err) == PARSE_BAD,
 	   "an endless extension is refused");

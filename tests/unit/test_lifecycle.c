@@ -172,17 +172,16 @@ static void test_failures(void)
 						.exit_code = 1 });
 		ok(end.failures == failures + 1, "failure %d counts",
 		   failures + 1);
-		ok(failures == 0 ? end.state == STATE_STOPPED
-				 : end.state == STATE_COOLDOWN &&
-					   end.retry_at_ms ==
-						   NOW + waits_s[failures + 1] *
-								 1000,
+		ok(failures == 0
+			   ? end.state == STATE_STOPPED
+			   : end.state == STATE_COOLDOWN &&
+				     end.retry_at_ms ==
+					     NOW + waits_s[failures + 1] * 1000,
 		   "failure %d waits %lld s", failures + 1,
 		   (long long)waits_s[failures + 1]);
 	}
 	end = end_with((struct ending){ .failures = 5, .exit_code = 1 });
-	ok(end.state == STATE_FAILED &&
-		   strcmp(end.reason, "max_failures") == 0,
+	ok(end.state == STATE_FAILED && strcmp(end.reason, "max_failures") == 0,
 	   "the sixth needs a person");
 }
 
@@ -204,14 +203,12 @@ static void test_endings(void)
 					.exit_code = EXIT_CODE_NONE });
 	ok(end.state == STATE_STOPPED && end.failures == 0,
 	   "a generation that answered sets the count to 0");
-	end = end_with((struct ending){ .answered = true,
-					.exits = 11,
-					.exit_code = EXIT_CODE_NONE });
+	end = end_with((struct ending){
+		.answered = true, .exits = 11, .exit_code = EXIT_CODE_NONE });
 	ok(end.state == STATE_COOLDOWN && end.retry_at_ms > NOW,
 	   "too many restarts within a minute are a loop");
-	end = end_with((struct ending){ .timeout = true,
-					.failures = 5,
-					.exit_code = EXIT_CODE_NONE });
+	end = end_with((struct ending){
+		.timeout = true, .failures = 5, .exit_code = EXIT_CODE_NONE });
 	ok(strcmp(end.reason, "start_timeout") == 0,
 	   "the reason says that it was never ready in time");
 }

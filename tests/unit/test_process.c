@@ -21,7 +21,7 @@
 #include "base/banned.h"
 
 #define INSTANCE "WAKEGATE_INSTANCE=0123456789abcdef/test/"
-#define OTHER 1000
+#define OTHER	 1000
 
 static struct process made(pid_t pid, uint64_t start, pid_t parent,
 			   pid_t session)
@@ -36,26 +36,27 @@ static struct process made(pid_t pid, uint64_t start, pid_t parent,
 static void test_marks(void)
 {
 	struct process items[] = {
-		made(1, 1, 0, 1),	  /* 0 init */
-		made(500, 50, 1, 500),	  /* 1 the keeper */
-		made(600, 60, 500, 600),  /* 2 its child: the wrapper */
-		made(601, 61, 600, 600),  /* 3 the wrapper's child */
-		made(602, 62, 1, 602),	  /* 4 bears the instance */
-		made(603, 63, 602, 603),  /* 5 its child in an own session */
-		made(700, 40, 1, 600),	  /* 6 an older user of the session's id */
-		made(701, 70, 1, 701),	  /* 7 a stranger on the port */
-		made(702, 71, 1, 702),	  /* 8 started by hand, on the port */
-		made(703, 72, 1, 703),	  /* 9 the same name, not on the port */
+		made(1, 1, 0, 1),	 /* 0 init */
+		made(500, 50, 1, 500),	 /* 1 the keeper */
+		made(600, 60, 500, 600), /* 2 its child: the wrapper */
+		made(601, 61, 600, 600), /* 3 the wrapper's child */
+		made(602, 62, 1, 602),	 /* 4 bears the instance */
+		made(603, 63, 602, 603), /* 5 its child in an own session */
+		made(700, 40, 1, 600), /* 6 an older user of the session's id */
+		made(701, 70, 1, 701), /* 7 a stranger on the port */
+		made(702, 71, 1, 702), /* 8 started by hand, on the port */
+		made(703, 72, 1, 703), /* 9 the same name, not on the port */
 	};
 	struct process_list list = { .items = items,
-				     .count = sizeof(items) / sizeof(items[0]) };
+				     .count =
+					     sizeof(items) / sizeof(items[0]) };
 	struct process_claim claim = { .main = { .pid = 600, .start = 60 },
 				       .session = 600,
 				       .keeper = 500,
 				       .uid = OTHER,
 				       .name = "openclaw-gateway" };
-	static const bool want[] = { false, false, true,  true,	 true,
-				     true,  false, false, true,	 false };
+	static const bool want[] = { false, false, true,  true, true,
+				     true,  false, false, true, false };
 
 	items[4].bears = true;
 	items[7].listens = true;
@@ -102,8 +103,8 @@ static pid_t start_bearer(void)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		char *const argv[] = { (char[]){ "sleep" },
-					      (char[]){ "60" }, NULL };
+		char *const argv[] = { (char[]){ "sleep" }, (char[]){ "60" },
+				       NULL };
 		char *const envp[] = { (char[]){ INSTANCE "3" }, NULL };
 
 		(void)setsid();
