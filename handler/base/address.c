@@ -122,6 +122,8 @@ static int connect_failed(int number, struct err *err)
 	(void)err_errno(err, "cannot connect to the gateway");
 	if (number == ECONNREFUSED || number == ENOENT)
 		err->code = ERR_REFUSED;
+	else if (number == ECONNRESET)
+		err->code = ERR_CLOSED;
 	return -1;
 }
 

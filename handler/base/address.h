@@ -32,7 +32,8 @@ uint16_t address_port(const struct address *address);
 
 /* Connects; gives a non-blocking, close-on-exec descriptor (TCP_NODELAY set),
  * owned by the caller. ERR_REFUSED when nothing listens there (ECONNREFUSED, or
- * ENOENT for a Unix socket), ERR_TIMEOUT, else ERR_SYSTEM. A full backlog of a
+ * ENOENT for a Unix socket), ERR_CLOSED when the listener went away while we were in
+ * its queue, ERR_TIMEOUT, else ERR_SYSTEM. A full backlog of a
  * Unix socket (EAGAIN) is waited out. */
 int address_connect(int *ret, const struct address *address,
 		    struct deadline deadline, struct err *err);

@@ -34,8 +34,10 @@ static void answer_status(struct call *call)
 		return;
 	}
 	status.outlook = call_outlook(call);
+	/* the text names files and may quote values: it is for the log */
 	if (edge_config_problem(call->edge, problem, sizeof(problem)))
-		status.config_error = problem;
+		status.config_error = "the configuration file has an error, "
+				      "an older one is in force; see the log";
 	buffer_clear(&call->out);
 	status_render(&call->out, &status);
 	call_send(call);

@@ -12,12 +12,6 @@
 
 #define TOUCH_EVERY_MS 5000
 
-struct touch {
-	char gateway[GATEWAY_NAME_BYTES];
-	int64_t at_ms;
-	int64_t answered; /* the generation whose first answer was written */
-};
-
 struct edge {
 	pthread_mutex_t lock;
 	const char *config;
@@ -25,8 +19,6 @@ struct edge {
 	struct settings_watch *watch;
 	struct store *store;
 	struct upstream *upstream;
-	struct touch touches[GATEWAYS_MAX];
-	size_t touches_count;
 };
 
 int edge_new(struct edge **ret, const char *config, bool watch,
@@ -114,55 +106,18 @@ struct upstream *edge_upstream(struct edge *edge)
 	return edge->upstream;
 }
 
-/* The gateway's entry; a name that is new when all are used takes the first. */
-static struct touch *find_touch(struct edge *edge, const char *gateway)
+bool edge_touch(struct store *store, const struct gateway_row *row)
 {
-	struct touch *touch = edge->touches;
-
-	for (size_t i = 0; i < edge->touches_count; i++) {
-		if (strcmp(edge->touches[i].gateway, gateway) == 0)
-			return &edge->touches[i];
-	}
-	if (edge->touches_count < GATEWAYS_MAX)
-		touch = &edge->touches[edge->touches_count++];
-	memset(touch, 0, sizeof(*touch));
-	(void)memccpy(touch->gateway, gateway, '\0',
-		      sizeof(touch->gateway) - 1);
-	return touch;
-}
-
-bool edge_touch(struct edge *edge, struct store *store, const char *gateway,
-		int64_t generation)
-{
-	int64_t now = clock_wall_ms();
-	bool first;
-	bool due;
-	struct touch *touch;
+	int64_t now_ms = clock_wall_ms();
+	int64_t age_ms = now_ms - row->last_request_ms;
 	struct err err;
 
-	if (!store || generation == 0)
+	if (!store || row->generation == 0)
 		return false;
-	(void)pthread_mutex_lock(&edge->lock);
-	touch = find_touch(edge, gateway);
-	first = touch->answered != generation;
-	due = first || now - touch->at_ms >= TOUCH_EVERY_MS ||
-	      now < touch->at_ms;
-	if (due) {
-		touch->at_ms = now;
-		touch->answered = generation;
-	}
-	(void)pthread_mutex_unlock(&edge->lock);
-	if (!due ||
-	    store_touch(store, gateway, generation, now, true, &err) == 0)
-		return due;
-	log_line(LEVEL_DEBUG, "gateway=%s msg=\"%s, going on\"", gateway,
-		 err.text);
-	if (!first)
-		return true;
-	/* the first answer decides between a start that failed and one that
-	 * didn't: the next answer tries again */
-	(void)pthread_mutex_lock(&edge->lock);
-	find_touch(edge, gateway)->answered = 0;
-	(void)pthread_mutex_unlock(&edge->lock);
+	if (row->answered_ms != 0 && age_ms >= 0 && age_ms < TOUCH_EVERY_MS)
+		return false;
+	if (store_touch(store, row->name, row->generation, now_ms, true, &err))
+		log_line(LEVEL_DEBUG, "gateway=%s msg=\"%s, going on\"",
+			 row->name, err.text);
 	return true;
 }

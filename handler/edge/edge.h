@@ -34,9 +34,9 @@ int edge_store(struct edge *edge, const struct settings *settings,
 
 struct upstream *edge_upstream(struct edge *edge);
 
-/* The gateway gave an answer. Written to the store for the first of a
- * generation, and then at most every 5 s. Best effort. True when it was due. */
-bool edge_touch(struct edge *edge, struct store *store, const char *gateway,
-		int64_t generation);
+/* The gateway gave an answer: written to the store when the row lacks the first
+ * one of its generation or names one older than 5 s. Best effort. True when that
+ * was so. */
+bool edge_touch(struct store *store, const struct gateway_row *row);
 
 #endif

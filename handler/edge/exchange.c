@@ -77,14 +77,11 @@ static enum exchange_end open_connection(struct call *call, bool reuse,
 			upstream_take(edge_upstream(call->edge), call->gateway,
 				      call->row.generation);
 	exchange->fresh = exchange->fd < 0;
-	errno = 0;
 	if (!exchange->fresh ||
 	    address_connect(&exchange->fd, &call->gateway->address,
 			    response_deadline(call), err) == 0)
 		return EXCHANGE_HEAD;
-	/* reset: its listening socket went away while we were in its queue */
-	if (err->code == ERR_REFUSED || err->code == ERR_CLOSED ||
-	    errno == ECONNRESET)
+	if (err->code == ERR_REFUSED || err->code == ERR_CLOSED)
 		return EXCHANGE_BROKEN;
 	return err->code == ERR_TIMEOUT ? EXCHANGE_TIMEOUT
 					: EXCHANGE_UNREACHABLE;

@@ -294,9 +294,7 @@ static void relay(struct call *call, const struct passage *passage,
 	struct err err;
 	enum relay_end end;
 
-	if (passage->wake &&
-	    edge_touch(call->edge, call->store, call->gateway->name,
-		       call->row.generation))
+	if (passage->wake && edge_touch(call->store, &call->row))
 		see_to_keeper(call);
 	end = relay_response(call, exchange, &err);
 	if (end == RELAY_DONE)

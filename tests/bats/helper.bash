@@ -392,7 +392,7 @@ stop_gateways() {
 }
 
 no_sanitizer_report() {
-	! grep -rlE 'ERROR: (Address|Leak)Sanitizer|runtime error:' \
+	! grep -rlE '(Address|Leak|Thread)Sanitizer:|runtime error:' \
 		"$RUN" --include='*log*' --include=cgi 2>/dev/null
 }
 
