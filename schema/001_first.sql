@@ -93,8 +93,8 @@ CREATE TABLE event (
 		THEN json_type(detail) = 'object' ELSE detail IS NULL END)
 ) STRICT;
 
--- How often a gateway was spawned lately.
-CREATE INDEX event_spawned ON event (gateway, at_ms) WHERE kind = 'spawned';
+-- How often a gateway ended by itself lately.
+CREATE INDEX event_exited ON event (gateway, at_ms) WHERE kind = 'exited';
 
 CREATE TABLE snapshot (
 	id INTEGER PRIMARY KEY,

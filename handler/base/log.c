@@ -4,10 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/deadline.h"
 #include "base/log.h"
+#include "base/when.h"
 
 #include "base/banned.h"
 
@@ -29,17 +30,11 @@ void log_set_level(enum log_level level)
 
 static size_t stamp(char *line, size_t size, enum log_level level)
 {
-	struct timespec now;
-	struct tm utc;
-	char when[32];
-	int len;
+	char when[WHEN_BYTES];
+	int len = snprintf(line, size, "%s level=%s pid=%ld ",
+			   when_utc(when, clock_wall_ms()),
+			   log_level_names[level], (long)getpid());
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	(void)gmtime_r(&now.tv_sec, &utc);
-	(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
-	len = snprintf(line, size, "%s.%03ldZ level=%s pid=%ld ", when,
-		       now.tv_nsec / 1000000, log_level_names[level],
-		       (long)getpid());
 	return len < 0 ? 0 : (size_t)len;
 }
 

@@ -7,7 +7,7 @@
 #include "base/deadline.h"
 #include "cli/command.h"
 #include "cli/show.h"
-#include "cli/when.h"
+#include "base/when.h"
 
 #include "base/banned.h"
 

@@ -5,7 +5,7 @@
 
 #include "base/deadline.h"
 #include "cli/progress.h"
-#include "cli/when.h"
+#include "base/when.h"
 
 #include "base/banned.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/deadline.h"
 #include "cli/show.h"
-#include "cli/when.h"
+#include "base/when.h"
 
 #include "base/banned.h"
 
@@ -110,26 +110,6 @@ static void print_processes(const struct view *view)
 			     view->owner_alive ? "alive" : "gone");
 }
 
-/* Since when the state is what it is, as far as the row knows. */
-static int64_t since_ms(const struct gateway_row *row)
-{
-	switch (row->state) {
-	case STATE_READY:
-		return row->ready_ms;
-	case STATE_RESTORING:
-	case STATE_STARTING:
-		return row->started_ms;
-	case STATE_STOPPED:
-	case STATE_COOLDOWN:
-	case STATE_FAILED:
-		return row->stopped_ms;
-	case STATE_STOPPING:
-	case STATE_MAX_:
-		break;
-	}
-	return 0;
-}
-
 /* Indented, and nothing in it may move the cursor. */
 static void print_output(const char *text)
 {
@@ -157,7 +137,7 @@ void show_people(const struct view *view)
 		(void)printf("  %-13s %s\n", "detail", row->detail);
 	(void)printf("  %-13s %lld\n", "generation",
 		     (long long)row->generation);
-	print_time("since", since_ms(row));
+	print_time("since", row_since_ms(row));
 	print_processes(view);
 	print_time("started", row->started_ms);
 	print_time("last request", row->last_request_ms);

@@ -5,7 +5,8 @@
 
 #include "base/limits.h"
 
-/* 32 random hexadecimal digits. */
+/* 32 hexadecimal digits, another each time; by chance no two processes share
+ * them. */
 void request_id_make(char ret[REQUEST_ID_BYTES]);
 
 #endif

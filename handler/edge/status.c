@@ -2,9 +2,9 @@
 
 #include <jansson.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/when.h"
 #include "edge/problem.h"
 #include "edge/status.h"
 
@@ -17,34 +17,9 @@ static void cleanup_json(json_t *const *json)
 
 static json_t *time_or_null(int64_t ms)
 {
-	char text[32];
-	time_t second = (time_t)(ms / 1000);
-	struct tm utc;
+	char text[WHEN_BYTES];
 
-	if (ms <= 0 || !gmtime_r(&second, &utc) ||
-	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
-		return json_null();
-	return json_sprintf("%s.%03dZ", text, (int)(ms % 1000));
-}
-
-/* Since when is it in this state? 0: not known. */
-static int64_t since(const struct gateway_row *row)
-{
-	switch (row->state) {
-	case STATE_READY:
-		return row->ready_ms;
-	case STATE_RESTORING:
-	case STATE_STARTING:
-		return row->started_ms;
-	case STATE_STOPPED:
-	case STATE_COOLDOWN:
-	case STATE_FAILED:
-		return row->stopped_ms;
-	case STATE_STOPPING:
-	case STATE_MAX_:
-	default:
-		return 0;
-	}
+	return ms > 0 ? json_string(when_utc(text, ms)) : json_null();
 }
 
 /* What can't be kept apart from the row: its state, as everybody may know it. */
@@ -63,7 +38,8 @@ static void render_json(struct buffer *out, const struct status *status)
 				  json_string(status->gateway));
 	(void)json_object_set_new(json, "generation",
 				  json_integer(row->generation));
-	(void)json_object_set_new(json, "since", time_or_null(since(row)));
+	(void)json_object_set_new(json, "since",
+				  time_or_null(row_since_ms(row)));
 	(void)json_object_set_new(
 		json, "eta_s",
 		outlook->eta_ms >= 0

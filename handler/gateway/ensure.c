@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -58,6 +59,33 @@ static int read_row(const struct ensure *ensure, struct gateway_row *ret,
 	return store_read(ensure->store, name, ret, err);
 }
 
+/* Opens the lock file and takes the byte. */
+static int open_taken(int *ret, const struct ensure *ensure,
+		      enum lock_byte byte, struct err *err)
+{
+	CLEANUP_FD int fd = -1;
+
+	if (lock_open(&fd, ensure->settings->state_dir, ensure->gateway->name,
+		      err) ||
+	    lock_take(fd, byte, err))
+		return -1;
+	*ret = STEAL_FD(fd);
+	return 0;
+}
+
+/* The owner of a generation that was not over is gone. */
+static void note_lost(const struct ensure *ensure,
+		      const struct gateway_row *row)
+{
+	struct event event = { .generation = row->generation,
+			       .kind = "owner_lost",
+			       .pid = row->owner.pid };
+	struct err ignored; /* history is best effort */
+
+	(void)snprintf(event.gateway, sizeof(event.gateway), "%s", row->name);
+	(void)store_event(ensure->store, &event, &ignored);
+}
+
 /* The caller holds the owner's byte through lock_fd. */
 static int claim_row(const struct ensure *ensure, const struct gateway_row *row,
 		     int lock_fd, int64_t *ret_generation, struct err *err)
@@ -68,6 +96,8 @@ static int claim_row(const struct ensure *ensure, const struct gateway_row *row,
 			ensure->gateway->address_text, ensure->request,
 			&generation, err))
 		return -1;
+	if (row->state >= STATE_RESTORING && row->state <= STATE_STOPPING)
+		note_lost(ensure, row);
 	if (keeper_start(ensure->settings, ensure->gateway, lock_fd, generation,
 			 false, err))
 		return -1;
@@ -83,10 +113,7 @@ static int claim(struct wait *wait, struct err *err)
 	struct gateway_row row;
 	int64_t generation;
 
-	if (lock_open(&fd, ensure->settings->state_dir, ensure->gateway->name,
-		      err))
-		return -1;
-	if (lock_take(fd, LOCK_OWNER, err))
+	if (open_taken(&fd, ensure, LOCK_OWNER, err))
 		return err->code == ERR_BUSY ? 0 : -1;
 	if (read_row(ensure, &row, err))
 		return -1;
@@ -112,10 +139,7 @@ static int replace(const struct wait *wait, const struct gateway_row *row,
 	const struct ensure *ensure = wait->ensure;
 	CLEANUP_FD int fd = -1;
 
-	if (lock_open(&fd, ensure->settings->state_dir, ensure->gateway->name,
-		      err))
-		return -1;
-	if (lock_take(fd, LOCK_REPLACER, err))
+	if (open_taken(&fd, ensure, LOCK_REPLACER, err))
 		return err->code == ERR_BUSY ? 0 : -1;
 	return keeper_start(ensure->settings, ensure->gateway, fd,
 			    row->generation, true, err);
@@ -244,27 +268,25 @@ int ensure_claim(const struct ensure *ensure, int64_t *ret_generation,
 	CLEANUP_FD int fd = -1;
 	struct gateway_row row;
 
-	if (lock_open(&fd, ensure->settings->state_dir, ensure->gateway->name,
-		      err) ||
-	    lock_take(fd, LOCK_OWNER, err) || read_row(ensure, &row, err))
+	if (open_taken(&fd, ensure, LOCK_OWNER, err) ||
+	    read_row(ensure, &row, err))
 		return -1;
 	return claim_row(ensure, &row, fd, ret_generation, err);
 }
 
 int ensure_watched(const struct ensure *ensure, struct err *err)
 {
+	struct ensure same = *ensure;
 	CLEANUP_FD int fd = -1;
 	struct gateway_row row;
 	int64_t generation;
 
-	if (lock_open(&fd, ensure->settings->state_dir, ensure->gateway->name,
-		      err))
-		return -1;
-	if (lock_take(fd, LOCK_OWNER, err))
+	if (open_taken(&fd, ensure, LOCK_OWNER, err))
 		return err->code == ERR_BUSY ? 0 : -1;
 	if (read_row(ensure, &row, err))
 		return -1;
 	if (row.state != STATE_READY)
 		return 0;
-	return claim_row(ensure, &row, fd, &generation, err);
+	same.want = row.want; /* what a person wanted of it stays */
+	return claim_row(&same, &row, fd, &generation, err);
 }

@@ -22,19 +22,18 @@
 #define REPLACE_DEADLINE_MS 5000
 #define LOCK_PAUSE_MS	    5
 
-static int watch_lock(struct keeper *keeper, struct err *err)
+/* Without it a poke is seen at the next tick. */
+static void watch_lock(struct keeper *keeper)
 {
 	CLEANUP_FREE char *path =
 		lock_path(keeper->settings->state_dir, keeper->gateway->name);
 
-	if (!path)
-		return err_set(err, ERR_LIMIT, "out of memory");
 	keeper->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (keeper->inotify_fd < 0)
-		return err_errno(err, "cannot use inotify");
-	if (inotify_add_watch(keeper->inotify_fd, path, IN_ATTRIB) < 0)
-		return err_errno(err, "cannot watch '%s'", path);
-	return 0;
+	if (!path || keeper->inotify_fd < 0 ||
+	    inotify_add_watch(keeper->inotify_fd, path, IN_ATTRIB) < 0)
+		log_line(LEVEL_WARNING,
+			 "gateway=%s msg=\"no inotify: %s, going on\"",
+			 keeper->gateway->name, strerrorname_np(errno));
 }
 
 static int take_signals_by_descriptor(struct keeper *keeper, struct err *err)
@@ -168,7 +167,7 @@ static int prepare(struct keeper *keeper, struct err *err)
 	if (len < 0 || (size_t)len >= sizeof(keeper->instance))
 		return err_set(err, ERR_LIMIT,
 			       "the gateway's name is too long");
-	(void)prctl(PR_SET_NAME, "wakegate-keep");
+	(void)prctl(PR_SET_NAME, KEEPER_NAME);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
 		return err_errno(err, "cannot become a subreaper");
 	if (take_signals_by_descriptor(keeper, err))
@@ -182,6 +181,10 @@ static void sign_row(struct keeper *keeper)
 	struct process_self self;
 
 	process_self(&self);
+	/* of another boot: pids and start times mean others */
+	if (keeper->row.owner_boot[0] && self.boot[0] &&
+	    strcmp(keeper->row.owner_boot, self.boot) != 0)
+		keeper->row.process = (struct process_id){ .pid = 0 };
 	keeper->row.owner = self.id;
 	(void)snprintf(keeper->row.owner_boot, sizeof(keeper->row.owner_boot),
 		       "%s", self.boot);
@@ -231,8 +234,8 @@ int keeper_run(const struct settings *settings,
 	int result = -1;
 
 	if (prepare(&keeper, err) == 0 &&
-	    take_over(&keeper, options, err) == 0 &&
-	    watch_lock(&keeper, err) == 0) {
+	    take_over(&keeper, options, err) == 0) {
+		watch_lock(&keeper);
 		sign_row(&keeper);
 		run_actions(&keeper);
 		result = 0;

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -32,6 +34,11 @@ int keeper_list(struct keeper *keeper, struct process_list *ret,
 
 	if (process_look(ret, keeper->instance, &keeper->gateway->address, err))
 		return -1;
+	/* its number is not used again while a member lives */
+	if (claim.session != 0 && !process_has_session(ret, claim.session)) {
+		claim.session = 0;
+		keeper->session = 0;
+	}
 	process_mark(ret, &claim);
 	return 0;
 }
@@ -42,12 +49,24 @@ int keeper_track(struct keeper *keeper, struct process_id id)
 
 	if (pidfd < 0)
 		return -1;
+	if (id.start != 0 && process_start(id.pid) != id.start) {
+		(void)close(pidfd); /* somebody else by now */
+		return -1;
+	}
 	if (keeper->pidfd >= 0)
 		(void)close(keeper->pidfd);
 	keeper->pidfd = pidfd;
 	keeper->row.process = id;
 	keeper->exited = false;
 	return 0;
+}
+
+bool keeper_may_live(const struct keeper *keeper)
+{
+	pid_t pid = keeper->row.process.pid;
+
+	return pid != 0 && !keeper->exited &&
+	       (kill(pid, 0) == 0 || errno == EPERM);
 }
 
 static void begin_probing(struct keeper *keeper)
@@ -84,7 +103,8 @@ static enum lifecycle_action refuse_stranger(struct keeper *keeper,
 	return ACTION_END;
 }
 
-/* The port is open, and nobody can say whose it is: nothing is started. */
+/* The port is open, or the last process known lives, and nobody can say more:
+ * nothing is started. */
 static enum lifecycle_action look_later(struct keeper *keeper,
 					const struct err *err)
 {
@@ -173,7 +193,7 @@ enum lifecycle_action keeper_look(struct keeper *keeper)
 		return decide_by(keeper, &list);
 	log_line(LEVEL_WARNING, "gateway=%s msg=\"cannot look around: %s\"",
 		 keeper->row.name, err.text);
-	if (probe_listens(&keeper->gateway->address))
+	if (probe_listens(&keeper->gateway->address) || keeper_may_live(keeper))
 		return look_later(keeper, &err);
 	return nothing_runs(keeper);
 }
@@ -240,6 +260,9 @@ enum lifecycle_action keeper_spawn(struct keeper *keeper)
 	(void)close(spawned.pidfd);
 	if (write_and_go(keeper, &spawned, &err)) {
 		if (keeper->lost)
+			return ACTION_END;
+		/* an exec that hangs may go through later: not by then */
+		if (keeper_clean(keeper) == ACTION_END)
 			return ACTION_END;
 		return spawn_failed(keeper, &err);
 	}

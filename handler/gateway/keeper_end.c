@@ -59,7 +59,7 @@ static bool is_over(const struct keeper *keeper, struct remains remains)
 		return remains.ours == 0 && !remains.port_ours;
 	/* /proc does not answer: our process is known to be gone, and so is its
 	 * port */
-	return (keeper->exited || keeper->pidfd < 0) && !remains.port_ours;
+	return !keeper_may_live(keeper) && !remains.port_ours;
 }
 
 /* SIGKILL to all that is left until none is, and the port is closed. */
@@ -71,7 +71,11 @@ static bool kill_all(struct keeper *keeper)
 	int killed = 0;
 	bool over;
 
+	keeper_read(
+		keeper); /* nothing is killed for a generation that is past */
 	for (;;) {
+		if (keeper->lost)
+			return true;
 		over = is_over(keeper,
 			       look_and_signal(keeper, SIGKILL, &killed));
 		if (over || deadline_passed(deadline))
@@ -244,29 +248,21 @@ static void write_settlement(struct keeper *keeper,
 	keeper_write(keeper, kinds[settlement->state], detail);
 }
 
-/* A restart goes on as the next generation, without giving up the lock. */
-static enum lifecycle_action next_generation(struct keeper *keeper)
+/* A restart goes on as the next generation, in a keeper of its own that reads the
+ * configuration anew; it inherits the lock, which is never free in between. */
+static void start_next(struct keeper *keeper)
 {
 	struct gateway_row *row = &keeper->row;
-	struct gateway_row next;
 	int64_t generation = 0;
 	struct err err;
 
 	if (store_claim(keeper->store, row->name, row->generation, WANT_RUN,
 			keeper->gateway->address_text, NULL, &generation,
 			&err) ||
-	    store_read(keeper->store, row->name, &next, &err)) {
+	    keeper_start(keeper->settings, keeper->gateway, keeper->lock_fd,
+			 generation, false, &err))
 		log_line(LEVEL_ERROR, "gateway=%s msg=\"cannot restart: %s\"",
 			 row->name, err.text);
-		return ACTION_END;
-	}
-	next.owner = row->owner;
-	(void)snprintf(next.owner_boot, sizeof(next.owner_boot), "%s",
-		       row->owner_boot);
-	*row = next;
-	keeper->timed_out = false;
-	keeper_write(keeper, NULL, NULL);
-	return ACTION_LOOK;
 }
 
 enum lifecycle_action keeper_settle(struct keeper *keeper)
@@ -280,5 +276,7 @@ enum lifecycle_action keeper_settle(struct keeper *keeper)
 	settlement = settle(keeper);
 	again = keeper->row.want == WANT_RESTART && !keeper->told_to_end;
 	write_settlement(keeper, &settlement);
-	return again && !keeper->lost ? next_generation(keeper) : ACTION_END;
+	if (again && !keeper->lost)
+		start_next(keeper);
+	return ACTION_END;
 }

@@ -6,6 +6,7 @@
 #define WAKEGATE_KEEPER_PRIVATE_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "base/deadline.h"
 #include "gateway/keeper.h"
@@ -34,6 +35,7 @@ struct keeper {
 	bool unsaved;	  /* the row could not be written */
 	bool told_to_end; /* SIGTERM */
 	bool poked;
+	struct timespec poked_at; /* the lock file's mtime: a poke sets it */
 	int unknown_looks; /* in a row: the port is open, its holder unknown */
 	bool timed_out;	   /* the start */
 	bool timed;	   /* the start's duration is recorded */
@@ -69,6 +71,8 @@ enum lifecycle_action keeper_spawn(struct keeper *keeper);
 enum lifecycle_action keeper_adopt(struct keeper *keeper);
 /* Tracks this process from now on; -1 when it is gone already. */
 int keeper_track(struct keeper *keeper, struct process_id id);
+/* Without /proc: may the last process known still live? */
+bool keeper_may_live(const struct keeper *keeper);
 /* Lists what is there, ours marked. */
 int keeper_list(struct keeper *keeper, struct process_list *ret,
 		struct err *err);

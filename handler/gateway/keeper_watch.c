@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "gateway/lock.h"
 #include "gateway/output.h"
 #include "gateway/probe.h"
+#include "gateway/scout.h"
 
 #include "base/banned.h"
 
@@ -30,6 +32,7 @@ static void reap(struct keeper *keeper)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		scout_reaped(pid);
 		if (pid != keeper->row.process.pid)
 			continue;
 		keeper->exited = true;
@@ -209,13 +212,27 @@ static enum lifecycle_action handle_exit(struct keeper *keeper)
 	return ACTION_PROVE;
 }
 
+/* Where inotify is not to be had. */
+static void see_poke(struct keeper *keeper)
+{
+	struct stat status;
+
+	if (fstat(keeper->lock_fd, &status) != 0)
+		return;
+	if (keeper->poked_at.tv_sec != 0 &&
+	    (keeper->poked_at.tv_sec != status.st_mtim.tv_sec ||
+	     keeper->poked_at.tv_nsec != status.st_mtim.tv_nsec))
+		keeper->poked = true;
+	keeper->poked_at = status.st_mtim;
+}
+
 static void tick(struct keeper *keeper)
 {
 	struct err err;
 
 	keeper->next_tick = deadline_in(TICK_MS);
+	see_poke(keeper);
 	keeper_read(keeper);
-	keeper_heartbeat(keeper);
 	if (output_rotate(keeper->output_fd, keeper->settings->state_dir,
 			  keeper->row.name, &keeper->output_begin, &err))
 		log_line(LEVEL_WARNING, "gateway=%s msg=\"%s, going on\"",
@@ -225,13 +242,15 @@ static void tick(struct keeper *keeper)
 /* What is due now; ACTION_NONE: keep watching. */
 static enum lifecycle_action watch_once(struct keeper *keeper)
 {
-	bool poked = keeper->poked;
+	bool poked;
 
-	keeper->poked = false;
 	if (keeper->exited)
 		return handle_exit(keeper);
-	if (poked || deadline_passed(keeper->next_tick))
+	keeper_heartbeat(keeper);
+	if (keeper->poked || deadline_passed(keeper->next_tick))
 		tick(keeper);
+	poked = keeper->poked;
+	keeper->poked = false;
 	if (keeper->lost)
 		return ACTION_END;
 	if (keeper_wants_end(keeper))
@@ -250,7 +269,8 @@ enum lifecycle_action keeper_watch(struct keeper *keeper)
 	keeper->next_tick = deadline_in(0);
 	for (;;) {
 		enum lifecycle_action action = watch_once(keeper);
-		struct deadline until = keeper->next_tick;
+		struct deadline until =
+			deadline_min(keeper->next_tick, keeper->next_heartbeat);
 
 		if (action != ACTION_NONE)
 			return action;

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/redact.h"
 #include "gateway/output.h"
+#include "gateway/settings_redact.h"
 
 #include "base/banned.h"
 
@@ -49,6 +51,12 @@ off_t output_end(int fd)
 	return fstat(fd, &status) == 0 ? status.st_size : 0;
 }
 
+/* "HOME" and its like may be shown, unless they come from a file. */
+static bool is_plain(const struct setting_value *value)
+{
+	return !value->file && redact_variable_is_plain(value->name);
+}
+
 /* The values that no tail may show. What can't be read can't be redacted either,
  * and the gateway did not get it. */
 static void read_secrets(char **ret, const struct setting_value *values,
@@ -57,10 +65,14 @@ static void read_secrets(char **ret, const struct setting_value *values,
 	for (; values && values->name; values++) {
 		struct err err;
 		char *text = NULL;
+		char *space;
 
-		if (!values->file || *count == SECRETS_MAX ||
+		if (*count == SECRETS_MAX || is_plain(values) ||
 		    settings_value_read(&text, values, &err))
 			continue;
+		space = strrchr(text, ' '); /* "Bearer TOKEN" */
+		if (space)
+			memmove(text, space + 1, strlen(space + 1) + 1);
 		ret[(*count)++] = text;
 	}
 }

@@ -190,7 +190,10 @@ static enum probe_result probe_connection(int fd, int steady_ms,
 enum probe_result probe_gateway(const struct gateway_settings *gateway,
 				int steady_ms, struct err *why)
 {
-	struct deadline deadline = deadline_in(gateway->probe.timeout_ms);
+	/* the keeper that waits here must not seem silent */
+	struct deadline deadline =
+		deadline_min(deadline_in(gateway->probe.timeout_ms),
+			     deadline_in((int64_t)gateway->lease_s * 1000 / 3));
 	CLEANUP_FD int fd = -1;
 
 	if (address_connect(&fd, &gateway->address, deadline, why))

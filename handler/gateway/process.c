@@ -58,7 +58,6 @@ int process_look(struct process_list *ret, const char *instance,
 		return err_set(err, ERR_SYSTEM, "cannot read /proc");
 	if (list_from(ret, &raw, err))
 		return -1;
-	ret->unread = hung;
 	return 0;
 }
 
@@ -90,12 +89,21 @@ static bool is_root_of_ours(const struct process *process,
 	       strncmp(process->name, claim->name, 15) == 0;
 }
 
+/* Of another gateway: one that was started from within ours becomes a child of
+ * this subreaper. Before it has its name it is `wakegate`. */
+static bool is_keeper(const struct process *process)
+{
+	return strcmp(process->name, KEEPER_NAME) == 0 ||
+	       (strcmp(process->name, "wakegate") == 0 && !process->bears);
+}
+
 static bool is_never_ours(const struct process *process,
 			  const struct process_claim *claim)
 {
 	return process->id.pid == 1 || process->id.pid == KTHREADD ||
 	       process->parent == KTHREADD ||
-	       process->id.pid == claim->keeper || process->id.pid == getpid();
+	       process->id.pid == claim->keeper ||
+	       process->id.pid == getpid() || is_keeper(process);
 }
 
 static bool has_parent_of_ours(const struct process_list *list,
@@ -127,6 +135,14 @@ void process_mark(struct process_list *list, const struct process_claim *claim)
 			grew = true;
 		}
 	}
+}
+
+bool process_has_session(const struct process_list *list, pid_t session)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].session == session)
+			return true;
+	return false;
 }
 
 size_t process_ours(const struct process_list *list)

@@ -17,6 +17,9 @@
 #include "base/err.h"
 #include "base/process_id.h"
 
+/* What a keeper is called (PR_SET_NAME). */
+#define KEEPER_NAME "wakegate-keep"
+
 struct process {
 	struct process_id id;
 	pid_t parent;
@@ -34,7 +37,6 @@ struct process_list {
 	size_t count;
 	bool listening;	    /* a socket listens on the address */
 	uid_t listener_uid; /* whose */
-	bool unread;	    /* something hung and was passed over */
 };
 
 /* Lists all processes but the looker. instance: "WAKEGATE_INSTANCE=ID/NAME/"; a
@@ -59,6 +61,9 @@ struct process_claim {
  * holder of the port with our uid and that name; and all descendants of these.
  * Init, the keeper itself and kernel threads never. */
 void process_mark(struct process_list *list, const struct process_claim *claim);
+
+/* Is anybody in that session? */
+bool process_has_session(const struct process_list *list, pid_t session);
 
 /* Of those that are ours and alive: how many; the one that listens (its eldest,
  * if several do); the eldest that is no child of another one of ours. NULL: none. */

@@ -20,6 +20,7 @@
 #define SCOUT_STALL_MS	1000
 #define SCOUT_DEATH_MS	100
 #define SCOUT_HUNG_MAX	64
+#define SCOUT_HUNG_MS	10000
 #define SCOUT_TICK_MS	50
 #define SCOUT_PUT_BYTES 4096 /* PIPE_BUF: whole or not at all */
 
@@ -36,8 +37,11 @@ struct scout {
 	size_t pending_len;
 };
 
-/* What hung once hangs again: the keeper does not wait for it twice. */
-static pid_t hung_pids[SCOUT_HUNG_MAX];
+/* What hung hangs again: for a while it is not waited for. */
+static struct {
+	pid_t pid;
+	struct deadline until;
+} hung[SCOUT_HUNG_MAX];
 static size_t hung_count;
 
 /* Children that hang so that not even SIGKILL ends them now. */
@@ -47,7 +51,7 @@ static size_t undead_count;
 static bool is_hung(pid_t pid)
 {
 	for (size_t i = 0; i < hung_count; i++)
-		if (hung_pids[i] == pid)
+		if (hung[i].pid == pid)
 			return true;
 	return false;
 }
@@ -59,6 +63,24 @@ bool scout_at(struct scout *scout, pid_t pid)
 	scout->progress->at = pid;
 	scout->progress->steps++;
 	return true;
+}
+
+/* Gives those another try whose time is over. */
+static void forget_hung(void)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < hung_count; i++)
+		if (!deadline_passed(hung[i].until))
+			hung[kept++] = hung[i];
+	hung_count = kept;
+}
+
+void scout_reaped(pid_t pid)
+{
+	for (size_t i = 0; i < undead_count; i++)
+		if (undead_pids[i] == pid)
+			undead_pids[i] = undead_pids[--undead_count];
 }
 
 bool scout_is_one(pid_t pid)
@@ -202,19 +224,21 @@ static int run_until_done(void (*function)(struct scout *, const void *),
 			return outcome;
 		if (progress->at == 0 || hung_count == SCOUT_HUNG_MAX)
 			return OUTCOME_TIMEOUT;
-		hung_pids[hung_count++] = progress->at;
+		hung[hung_count].pid = progress->at;
+		hung[hung_count++].until = deadline_in(SCOUT_HUNG_MS);
 	}
 }
 
 int scout_run(void (*function)(struct scout *, const void *),
 	      const void *argument, struct deadline deadline,
-	      struct buffer *out, bool *hung, struct err *err)
+	      struct buffer *out, bool *ret_hung, struct err *err)
 {
 	struct progress *progress =
 		mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int outcome;
 
+	forget_hung();
 	if (progress == MAP_FAILED)
 		return err_errno(err, "cannot share memory with a child");
 	outcome = run_until_done(function, argument, progress, deadline, out);
@@ -225,6 +249,6 @@ int scout_run(void (*function)(struct scout *, const void *),
 		return err_set(err, ERR_TIMEOUT, "/proc does not answer");
 	if (!buffer_ok(out))
 		return err_set(err, ERR_LIMIT, "too many processes");
-	*hung = hung_count > 0;
+	*ret_hung = hung_count > 0;
 	return 0;
 }

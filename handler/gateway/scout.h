@@ -25,9 +25,12 @@ void scout_put(struct scout *scout, const void *record, size_t len);
 /* In the child: is this pid the child itself, or one that could not be killed? */
 bool scout_is_one(pid_t pid);
 
+/* One that could not be killed then has been reaped. */
+void scout_reaped(pid_t pid);
+
 /* Runs function(scout, argument) in a child until it returns; *out gets what it
- * put. When it hangs on a pid, that pid is remembered for the life of this
- * process and the function is run again from the start. *hung: something was
+ * put. When it hangs on a pid, that pid is passed over for the next 10 s,
+ * and the function is run again from the start. *hung: something was
  * passed over. ERR_TIMEOUT: it hangs on nothing in particular, or the deadline
  * passed. */
 int scout_run(void (*function)(struct scout *, const void *),

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -165,6 +166,27 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Closes all from 3 on but these. */
+static void close_others(int a, int b, int c)
+{
+	int begin = 3;
+
+	while (begin >= 0) {
+		int next = INT_MAX; /* the lowest of them from begin on */
+
+		if (a >= begin && a < next)
+			next = a;
+		if (b >= begin && b < next)
+			next = b;
+		if (c >= begin && c < next)
+			next = c;
+		if (next > begin)
+			(void)close_range((unsigned)begin, (unsigned)next - 1,
+					  0);
+		begin = next == INT_MAX ? -1 : next + 1;
+	}
+}
+
 /* In the child; only what signal-safety(7) lists. */
 static void run(const struct gateway_settings *gateway, char **environment,
 		int output_fd, int go_fd, int err_fd)
@@ -174,6 +196,8 @@ static void run(const struct gateway_settings *gateway, char **environment,
 	int number;
 	char go;
 
+	/* above all the lock: chdir and exec may hang, and must not hold it */
+	close_others(output_fd, go_fd, err_fd);
 	reset_signals();
 	(void)setsid();
 	if (read(go_fd, &go, 1) != 1)

@@ -59,4 +59,7 @@ struct gateway_row {
 	char output_tail[OUTPUT_TAIL_BYTES + 1];
 };
 
+/* Since when the state is what it is, as far as the row knows; 0: it does not. */
+int64_t row_since_ms(const struct gateway_row *row);
+
 #endif

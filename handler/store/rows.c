@@ -19,6 +19,25 @@ const char *const want_names[WANT_MAX_] = {
 	[WANT_RESTART] = "restart",
 };
 
+int64_t row_since_ms(const struct gateway_row *row)
+{
+	switch (row->state) {
+	case STATE_READY:
+		return row->ready_ms;
+	case STATE_RESTORING:
+	case STATE_STARTING:
+		return row->started_ms;
+	case STATE_STOPPED:
+	case STATE_COOLDOWN:
+	case STATE_FAILED:
+		return row->stopped_ms;
+	case STATE_STOPPING:
+	case STATE_MAX_:
+		break;
+	}
+	return 0;
+}
+
 /* The order of KEEPER_COLUMNS and OTHER_COLUMNS in statements.c. */
 enum column {
 	COLUMN_NAME,
@@ -158,6 +177,15 @@ static int read_row(struct store *store, const char *name,
 	return status;
 }
 
+/* Was the file replaced? Not at each read: a stat(2) costs as much as the read. */
+static int look_at_times(struct store *store, struct err *err)
+{
+	if (!deadline_passed(store->next_look))
+		return 0;
+	store->next_look = deadline_in(STORE_LOOK_MS);
+	return connection_check_moved(store, err);
+}
+
 int store_read(struct store *store, const char *name, struct gateway_row *ret,
 	       struct err *err)
 {
@@ -165,7 +193,7 @@ int store_read(struct store *store, const char *name, struct gateway_row *ret,
 
 	if (store_lock(store, err))
 		return -1;
-	result = connection_check_moved(store, err);
+	result = look_at_times(store, err);
 	if (result == 0)
 		result = read_row(store, name, ret, err);
 	store_unlock(store);

@@ -32,7 +32,7 @@ static const char *const sql[QUERY_MAX_] = {
 		" hold = CASE ?3 WHEN 'run' THEN 0 ELSE hold END,"
 		" address = ?4, started_ms = ?5, heartbeat_ms = ?5,"
 		" reason = NULL, detail = NULL, owner_pid = NULL,"
-		" owner_start = NULL, owner_boot = NULL, answered_ms = NULL,"
+		" owner_start = NULL, adopted = 0, answered_ms = NULL,"
 		" ready_ms = NULL, exit_code = NULL, exit_signal = NULL,"
 		" output_tail = NULL, retry_at_ms = NULL"
 		" WHERE name = ?1 AND generation = ?2",

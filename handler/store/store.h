@@ -40,7 +40,8 @@ int store_reopen(struct store *store, struct err *err);
  * wakegate.id, so that it outlives the database. */
 const char *store_id(const struct store *store);
 
-/* A gateway that has no row yet reads as stopped, generation 0. */
+/* A gateway that has no row yet reads as stopped, generation 0. A file that was
+ * replaced is noticed within 100 ms. */
 int store_read(struct store *store, const char *name, struct gateway_row *ret,
 	       struct err *err);
 

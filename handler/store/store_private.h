@@ -23,7 +23,8 @@
 
 #define STORE_BUSY_MS	     2000
 #define STORE_BEST_EFFORT_MS 20
-#define STORE_ID_BYTES	     17 /* 16 hexadecimal digits and a NUL */
+#define STORE_LOOK_MS	     100 /* how long a replaced file may go unnoticed */
+#define STORE_ID_BYTES	     17	 /* 16 hexadecimal digits and a NUL */
 
 enum query {
 	QUERY_READ,
@@ -62,6 +63,7 @@ struct store {
 	sqlite3_stmt *statements[QUERY_MAX_];
 	int busy_ms; /* how long SQLite itself may wait for a lock */
 	struct deadline busy_until;
+	struct deadline next_look; /* is the file still the one? */
 	bool damaged; /* ERR_CORRUPT was given since it was opened */
 };
 

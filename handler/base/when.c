@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "cli/when.h"
+#include "base/when.h"
 
 #include "base/banned.h"
 
