@@ -192,12 +192,13 @@ static void run(const struct gateway_settings *gateway, char **environment,
 		int output_fd, int go_fd, int err_fd)
 {
 	const char *directory = gateway->directory ? gateway->directory : "/";
-	int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int number;
 	char go;
+	int in;
 
 	/* above all the lock: chdir and exec may hang, and must not hold it */
 	close_others(output_fd, go_fd, err_fd);
+	in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	reset_signals();
 	(void)setsid();
 	if (read(go_fd, &go, 1) != 1)
