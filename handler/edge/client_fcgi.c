@@ -1,9 +1,11 @@
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,8 @@
 
 #include "base/cleanup.h"
 #include "base/deadline.h"
+#include "base/http1.h"
+#include "base/log.h"
 #include "edge/client.h"
 
 #include "base/banned.h"
@@ -69,6 +73,40 @@ static int wait_gate(const struct client_fcgi *self)
 	return count > 0;
 }
 
+/* FCGI_WEB_SERVER_ADDRS: whom a TCP socket answers (FastCGI 1.0, 3.2). */
+static bool is_web_server(const struct sockaddr_storage *peer)
+{
+	const char *list = getenv("FCGI_WEB_SERVER_ADDRS"); /* nobody sets it */
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (!list || peer->ss_family == AF_UNIX)
+		return true;
+	if (peer->ss_family == AF_INET)
+		(void)inet_ntop(AF_INET,
+				&((const struct sockaddr_in *)peer)->sin_addr,
+				text, sizeof(text));
+	else if (peer->ss_family == AF_INET6)
+		(void)inet_ntop(AF_INET6,
+				&((const struct sockaddr_in6 *)peer)->sin6_addr,
+				text, sizeof(text));
+	return http_has_token((struct slice){ list, strlen(list) }, text);
+}
+
+/* Accepts one; -1 with errno, EAGAIN for one that may not speak to us. */
+static int accept_one(int listen_fd)
+{
+	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(peer);
+	int fd = accept4(listen_fd, (struct sockaddr *)&peer, &len,
+			 SOCK_CLOEXEC);
+
+	if (fd < 0 || is_web_server(&peer))
+		return fd;
+	(void)close(fd);
+	errno = EAGAIN;
+	return -1;
+}
+
 static int take_connection(const struct client_fcgi *self)
 {
 	struct client_gate *gate = self->gate;
@@ -81,7 +119,7 @@ static int take_connection(const struct client_fcgi *self)
 			break;
 		if (ready == 0 && retire(gate))
 			return -1;
-		fd = accept4(gate->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		fd = accept_one(gate->listen_fd);
 		if (fd < 0 &&
 		    (errno == EBADF || errno == EINVAL || errno == ENOTSOCK))
 			break;
@@ -123,6 +161,8 @@ static int fcgi_next(struct client *client)
 		request->keepConnection = 1;
 		if (FCGX_Accept_r(request) == 0)
 			break;
+		log_line(LEVEL_INFO, "msg=\"the web server opened a "
+				     "connection and sent no request\"");
 	}
 	/* a connection that is kept would keep this thread */
 	request->keepConnection = 0;

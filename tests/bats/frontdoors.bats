@@ -119,6 +119,40 @@ spawned_fcgi() {
 	eventually 5 gone "${BACKGROUND[0]}"
 }
 
+# tcp_fcgi ADDRESSES: a worker on a TCP socket that answers only these.
+tcp_fcgi() {
+	local port
+
+	take_port
+	port=$REPLY
+	take_port
+	WEB_PORT=$REPLY
+	fill_in lighttpd.conf
+	sed -i -e '/bin-path/d' -e '/max-procs/d' -e \
+		"s|\"socket\" =>.*|\"host\" => \"127.0.0.1\", \"port\" => $port,|" \
+		"$RUN/lighttpd.conf"
+	FCGI_WEB_SERVER_ADDRS=$1 spawn-fcgi -a 127.0.0.1 -p "$port" -n -- \
+		"$WAKEGATE" -c "$CONFIG" >>"$RUN/worker.log" 2>&1 3>&- &
+	BACKGROUND+=($!)
+	eventually 5 port_open "$port"
+	start_server "$RUN/server.log" "$LIGHTTPD" -D -f "$RUN/lighttpd.conf"
+}
+
+@test "on TCP a worker answers those whom FCGI_WEB_SERVER_ADDRS names" {
+	write_config
+	tcp_fcgi 127.0.0.9,127.0.0.1
+	get /pid
+	[ "$code" = 200 ]
+}
+
+@test "on TCP a worker answers nobody whom FCGI_WEB_SERVER_ADDRS does not name" {
+	write_config
+	tcp_fcgi 127.0.0.9
+	get /pid
+	[ "$code" -ge 500 ]
+	[ "$(gateway_starts)" -eq 0 ]
+}
+
 @test "one worker process answers up to 64 requests at once, in threads" {
 	local begin took
 
