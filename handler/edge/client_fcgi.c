@@ -22,6 +22,7 @@
 #include "base/banned.h"
 
 #define IDLE_MS		10000 /* then a thread that isn't needed leaves */
+#define SILENCE_S	60    /* of a client in the middle of its request */
 #define ACCEPT_PAUSE_MS 20    /* when no descriptor or memory is left */
 
 /* We accept connections ourselves and hand libfcgi an open one: so each is
@@ -77,11 +78,15 @@ static int wait_gate(const struct client_fcgi *self)
 static bool is_web_server(const struct sockaddr_storage *peer)
 {
 	const char *list = getenv("FCGI_WEB_SERVER_ADDRS"); /* nobody sets it */
+	const struct in6_addr *in6 =
+		&((const struct sockaddr_in6 *)peer)->sin6_addr;
 	char text[INET6_ADDRSTRLEN] = "";
 
 	if (!list || peer->ss_family == AF_UNIX)
 		return true;
-	if (peer->ss_family == AF_INET)
+	if (peer->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(in6))
+		(void)inet_ntop(AF_INET, &in6->s6_addr[12], text, sizeof(text));
+	else if (peer->ss_family == AF_INET)
 		(void)inet_ntop(AF_INET,
 				&((const struct sockaddr_in *)peer)->sin_addr,
 				text, sizeof(text));
@@ -95,13 +100,20 @@ static bool is_web_server(const struct sockaddr_storage *peer)
 /* Accepts one; -1 with errno, EAGAIN for one that may not speak to us. */
 static int accept_one(int listen_fd)
 {
+	const struct timeval silence = { .tv_sec = SILENCE_S };
 	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(peer);
 	int fd = accept4(listen_fd, (struct sockaddr *)&peer, &len,
 			 SOCK_CLOEXEC);
 
-	if (fd < 0 || is_web_server(&peer))
+	if (fd < 0)
 		return fd;
+	if (is_web_server(&peer)) {
+		/* one that falls silent in mid-request must not keep a thread */
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence,
+				 sizeof(silence));
+		return fd;
+	}
 	(void)close(fd);
 	errno = EAGAIN;
 	return -1;

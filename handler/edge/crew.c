@@ -137,13 +137,21 @@ void crew_free(struct crew *crew)
 	free(crew);
 }
 
+/* A thread that can't work: it was counted as idle when it was made. */
+static void fall_out(struct crew *crew, const struct err *err)
+{
+	log_line(LEVEL_ERROR, "msg=\"%s\"", err->text);
+	(void)deadline_pause(deadline_never(), SPAWN_PAUSE_MS);
+	(void)__atomic_sub_fetch(&crew->gate.idle, 1, __ATOMIC_SEQ_CST);
+}
+
 static void work(struct crew *crew, struct client *client)
 {
 	struct call *call = NULL;
 	struct err err;
 
 	if (call_new(&call, crew->edge, client, &err)) {
-		log_line(LEVEL_ERROR, "msg=\"%s\"", err.text);
+		fall_out(crew, &err);
 		return;
 	}
 	while (!told_to_leave && client->door->next(client) == 0) {
@@ -160,7 +168,7 @@ static void *thread_main(void *argument)
 	struct err err;
 
 	if (client_fcgi_new(&client, &seat->crew->gate, &err))
-		log_line(LEVEL_ERROR, "msg=\"%s\"", err.text);
+		fall_out(seat->crew, &err);
 	else
 		work(seat->crew, client);
 	client_free(client);

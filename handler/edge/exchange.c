@@ -206,7 +206,11 @@ static enum exchange_end read_head(struct call *call, struct exchange *exchange,
 
 	for (;;) {
 		size_t room = sizeof(call->in) - call->in_len;
-		int ready = exchange_wait(call, exchange, POLLIN, deadline);
+		/* the time is over, however much still comes */
+		int ready = deadline_passed(deadline)
+				    ? -1
+				    : exchange_wait(call, exchange, POLLIN,
+						    deadline);
 		enum exchange_end end;
 		ssize_t count;
 
@@ -289,8 +293,10 @@ static enum exchange_end send_parcel(struct call *call,
 			return EXCHANGE_TIMEOUT;
 		case PUSH_BROKEN:
 			*stop = true;
-			return *answered ? EXCHANGE_HEAD
-					 : read_head(call, exchange, err);
+			if (*answered)
+				return EXCHANGE_HEAD;
+			*answered = true;
+			return read_head(call, exchange, err);
 		case PUSH_EARLY:
 			end = read_head(call, exchange, err);
 			*answered = true;

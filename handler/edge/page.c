@@ -61,7 +61,7 @@ static void render_trouble(struct buffer *out, const struct page *page)
 	if (row->reason[0]) {
 		buffer_puts(out, "<p>Reason: ");
 		html_text(out, row->reason);
-		if (row->detail[0]) {
+		if (page->show_output && row->detail[0]) {
 			buffer_puts(out, ": ");
 			html_text(out, row->detail);
 		}

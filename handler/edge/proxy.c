@@ -159,7 +159,12 @@ static bool look(struct call *call, struct passage *passage)
 	}
 	if (call->row.state == STATE_READY)
 		return true;
-	call_problem(call, PROBLEM_STARTING, "not ready, and not to be woken");
+	call_problem(call,
+		     call->row.hold || call->row.state == STATE_FAILED ||
+				     call->row.state == STATE_COOLDOWN
+			     ? problem_of_row(&call->row)
+			     : PROBLEM_STARTING,
+		     "not ready, and not to be woken");
 	return false;
 }
 
