@@ -161,6 +161,22 @@ static void work(struct crew *crew, struct client *client)
 	call_free(call);
 }
 
+/* AddressSanitizer has a heap of its own; glibc's is not set up then, and trimming
+ * it crashes. */
+static void give_back_memory(void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+#define HEAP_IS_FOREIGN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HEAP_IS_FOREIGN
+#endif
+#endif
+#ifndef HEAP_IS_FOREIGN
+	(void)malloc_trim(0);
+#endif
+}
+
 static void *thread_main(void *argument)
 {
 	struct seat *seat = argument;
@@ -172,7 +188,7 @@ static void *thread_main(void *argument)
 	else
 		work(seat->crew, client);
 	client_free(client);
-	(void)malloc_trim(0); /* it leaves because there is little to do */
+	give_back_memory(); /* it leaves because there is little to do */
 	__atomic_store_n(&seat->state, SEAT_LEFT, __ATOMIC_SEQ_CST);
 	wake(seat->crew->wake_fd);
 	return NULL;

@@ -397,7 +397,7 @@ no_sanitizer_report() {
 }
 
 no_death_by_signal() {
-	! grep -rE '(killed by signal|unexpected signal).*\b(4|6|7|8|11)\b' \
+	! grep -rE '(killed by signal|unexpected signal|child signalled).*\b(4|6|7|8|11)\b' \
 		"$RUN"/*.log 2>/dev/null
 }
 
