@@ -46,8 +46,6 @@ void call_reset(struct call *call)
 	body_end(&call->body);
 	shrink(&call->head);
 	shrink(&call->out);
-	buffer_clear(&call->head);
-	buffer_clear(&call->out);
 	call->row.generation = 0;
 	call->retried = false;
 	call->id[0] = '\0';

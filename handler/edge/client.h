@@ -18,8 +18,7 @@ struct client_door {
 	/* Waits for a request: 0, or -1 when there is none any more. */
 	int (*next)(struct client *client);
 
-	/* One variable of the environment, NULL when it isn't set. */
-	const char *(*param)(const struct client *client, const char *name);
+	/* The environment, "NAME=value" each, NULL at the end. */
 	char **(*envp)(const struct client *client);
 
 	/* The request's body: at most len bytes, 0 at its end. Blocks until

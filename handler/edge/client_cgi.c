@@ -37,12 +37,6 @@ static int cgi_next(struct client *client)
 	return 0;
 }
 
-static const char *cgi_param(const struct client *client, const char *name)
-{
-	(void)client;
-	return getenv(name);
-}
-
 static char **cgi_envp(const struct client *client)
 {
 	(void)client;
@@ -140,7 +134,6 @@ static void cgi_free(struct client *client)
 
 static const struct client_door cgi_door = {
 	.next = cgi_next,
-	.param = cgi_param,
 	.envp = cgi_envp,
 	.read = cgi_read,
 	.write = cgi_write,

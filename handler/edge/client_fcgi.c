@@ -184,13 +184,6 @@ static int fcgi_next(struct client *client)
 	return 0;
 }
 
-static const char *fcgi_param(const struct client *client, const char *name)
-{
-	const struct client_fcgi *self = (const struct client_fcgi *)client;
-
-	return FCGX_GetParam(name, self->request.envp);
-}
-
 static char **fcgi_envp(const struct client *client)
 {
 	return ((const struct client_fcgi *)client)->request.envp;
@@ -272,7 +265,6 @@ static void fcgi_free(struct client *client)
 
 static const struct client_door fcgi_door = {
 	.next = fcgi_next,
-	.param = fcgi_param,
 	.envp = fcgi_envp,
 	.read = fcgi_read,
 	.write = fcgi_write,

@@ -69,7 +69,7 @@ bool keeper_may_live(const struct keeper *keeper)
 	       (kill(pid, 0) == 0 || errno == EPERM);
 }
 
-static void begin_probing(struct keeper *keeper)
+void keeper_begin_probing(struct keeper *keeper)
 {
 	keeper->start_deadline =
 		deadline_in((int64_t)keeper->gateway->start_timeout_s * 1000);
@@ -205,7 +205,7 @@ enum lifecycle_action keeper_adopt(struct keeper *keeper)
 	keeper->session = 0;
 	keeper->output_begin = output_end(keeper->output_fd);
 	keeper->row.started_ms = clock_wall_ms();
-	begin_probing(keeper);
+	keeper_begin_probing(keeper);
 	keeper_write(keeper, "adopted", NULL);
 	return ACTION_PROBE;
 }
@@ -266,6 +266,6 @@ enum lifecycle_action keeper_spawn(struct keeper *keeper)
 			return ACTION_END;
 		return spawn_failed(keeper, &err);
 	}
-	begin_probing(keeper);
+	keeper_begin_probing(keeper);
 	return ACTION_PROBE;
 }

@@ -69,6 +69,8 @@ bool keeper_wants_end(const struct keeper *keeper);
 enum lifecycle_action keeper_look(struct keeper *keeper);
 enum lifecycle_action keeper_spawn(struct keeper *keeper);
 enum lifecycle_action keeper_adopt(struct keeper *keeper);
+/* A fresh start deadline; the first probe is due now. */
+void keeper_begin_probing(struct keeper *keeper);
 /* Tracks this process from now on; -1 when it is gone already. */
 int keeper_track(struct keeper *keeper, struct process_id id);
 /* Without /proc: may the last process known still live? */

@@ -158,10 +158,7 @@ static void check(struct keeper *keeper)
 		return;
 	}
 	(void)keeper_decide(keeper, EVENT_NOT_LISTENING);
-	keeper->start_deadline =
-		deadline_in((int64_t)keeper->gateway->start_timeout_s * 1000);
-	keeper->probe_pause_ms = 0;
-	keeper->next_probe = deadline_in(0);
+	keeper_begin_probing(keeper);
 	keeper_write(keeper, "not_ready", NULL);
 }
 
