@@ -16,7 +16,7 @@ cd "$top"
 # shellcheck source=tools/packages.sh
 . tools/packages.sh
 # shellcheck disable=SC2086
-packages_need $PACKAGES_BUILD $PACKAGES_TEST
+packages_need $PACKAGES_DEB $PACKAGES_TEST
 packages_need_npm
 
 # What has changed since, make itself brings up to date.

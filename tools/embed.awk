@@ -1,12 +1,8 @@
 # embed.awk - makes C constants of the schema's files, in the order given
 #
-#	awk -f embed.awk schema/001_first.sql ... > schema_embedded.c
-#
-# As arrays of bytes, since ISO C promises no string longer than 4095.
+#	awk -f embed-bytes.awk -f embed.awk schema/001_first.sql ... > schema_embedded.c
 
 BEGIN {
-	for (i = 1; i < 128; i++)
-		code[sprintf("%c", i)] = i
 	print "/* made by tools/embed.awk: change the schema's files instead */"
 	print "#include \"store/schema.h\""
 }
@@ -16,20 +12,7 @@ FNR == 1 {
 	printf "\nstatic const char migration_%d[] = {\n", ++count
 }
 
-{
-	line = $0 "\n"
-	out = ""
-	for (i = 1; i <= length(line); i++) {
-		c = substr(line, i, 1)
-		if (!(c in code)) {
-			print FILENAME ":" FNR ": not ASCII" > "/dev/stderr"
-			failed = 1
-			exit 1
-		}
-		out = out code[c] ","
-	}
-	print out
-}
+{ print_bytes($0) }
 
 function finish()
 {

@@ -10,11 +10,15 @@
 # shellcheck disable=SC2034
 {
 	PACKAGES_BUILD='gcc libc6-dev make autoconf automake pkg-config
-		libfcgi-dev libjansson-dev libsqlite3-dev'
+		libfcgi-dev libjansson-dev libsqlite3-dev libarchive-dev
+		libcurl4-openssl-dev'
 	PACKAGES_DEMO='lighttpd'
+	PACKAGES_DEB="$PACKAGES_BUILD dpkg-dev debhelper lintian"
 	PACKAGES_TEST='lighttpd apache2-bin libapache2-mod-fcgid spawn-fcgi
-		sqlite3 bats curl jq strace procps util-linux binutils
-		shellcheck mandoc ca-certificates'
+		sqlite3 bats curl jq openssl strace procps util-linux
+		binutils systemd shellcheck mandoc ca-certificates zstd squashfs-tools
+		squashfuse fuse-overlayfs fuse3 attr nginx-light apache2-utils
+		lighttpd-mod-openssl chromium prometheus iproute2'
 	PACKAGES_LINT='clang clang-tidy clang-format cppcheck
 		libclang-rt-14-dev shellcheck mandoc xz-utils'
 }

@@ -5,6 +5,8 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -116,6 +118,19 @@ uint16_t address_port(const struct address *address)
 	}
 }
 
+bool address_is_local(const struct address *address)
+{
+	switch (address->socket.any.sa_family) {
+	case AF_INET:
+		return ntohl(address->socket.in.sin_addr.s_addr) >> 24 ==
+		       IN_LOOPBACKNET;
+	case AF_INET6:
+		return IN6_IS_ADDR_LOOPBACK(&address->socket.in6.sin6_addr);
+	default:
+		return true;
+	}
+}
+
 static int connect_failed(int number, struct err *err)
 {
 	errno = number;
@@ -172,8 +187,32 @@ static bool is_self(int fd)
 	       memcmp(&local.socket, &peer.socket, local_len) == 0;
 }
 
-int address_connect(int *ret, const struct address *address,
-		    struct deadline deadline, struct err *err)
+/* Best effort: one that is not known as ours keeps a gateway awake for longer. */
+static void mark(int fd, int family)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int tos = ADDRESS_OUR_TOS;
+	int len;
+
+	if (family == AF_INET) {
+		(void)setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
+		return;
+	}
+	if (family == AF_INET6) {
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &tos,
+				 sizeof(tos));
+		return;
+	}
+	/* abstract: no file; a descriptor's number is taken once */
+	len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1,
+		       ADDRESS_OUR_NAME "%ld-%d", (long)getpid(), fd);
+	(void)bind(fd, (const struct sockaddr *)&name,
+		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) +
+			   (socklen_t)len);
+}
+
+static int connect_to(int *ret, const struct address *address, bool marked,
+		      struct deadline deadline, struct err *err)
 {
 	int family = address->socket.any.sa_family;
 	CLEANUP_FD int fd =
@@ -182,6 +221,8 @@ int address_connect(int *ret, const struct address *address,
 
 	if (fd < 0)
 		return err_errno(err, "cannot make a socket");
+	if (marked)
+		mark(fd, family);
 	if (connect_start(fd, address, deadline, err))
 		return -1;
 	if (family != AF_UNIX && is_self(fd))
@@ -190,4 +231,16 @@ int address_connect(int *ret, const struct address *address,
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	*ret = STEAL_FD(fd);
 	return 0;
+}
+
+int address_connect(int *ret, const struct address *address,
+		    struct deadline deadline, struct err *err)
+{
+	return connect_to(ret, address, true, deadline, err);
+}
+
+int address_connect_unmarked(int *ret, const struct address *address,
+			     struct deadline deadline, struct err *err)
+{
+	return connect_to(ret, address, false, deadline, err);
 }

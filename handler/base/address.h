@@ -7,6 +7,7 @@
 #define WAKEGATE_ADDRESS_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -30,6 +31,15 @@ int address_parse(struct address *ret, const char *text, struct err *err);
 /* 0 for a Unix socket. */
 uint16_t address_port(const struct address *address);
 
+/* Is it on this machine for certain: loopback, or a Unix socket? */
+bool address_is_local(const struct address *address);
+
+/* How our own connections are known to whoever asks the kernel for a gateway's
+ * (gateway/connections.h): a traffic class that is free for local use (RFC 2474,
+ * 6: xxxx11), and a Unix socket's own name, which begins with a NUL. */
+#define ADDRESS_OUR_TOS	 0x0c
+#define ADDRESS_OUR_NAME "wakegate-"
+
 /* Connects; gives a non-blocking, close-on-exec descriptor (TCP_NODELAY set),
  * owned by the caller. ERR_REFUSED when nothing listens there (ECONNREFUSED, or
  * ENOENT for a Unix socket), ERR_CLOSED when the listener went away while we were in
@@ -37,5 +47,10 @@ uint16_t address_port(const struct address *address);
  * Unix socket (EAGAIN) is waited out. */
 int address_connect(int *ret, const struct address *address,
 		    struct deadline deadline, struct err *err);
+
+/* The same, but it counts as use of the gateway for as long as it is open: for what
+ * nobody will speak for. */
+int address_connect_unmarked(int *ret, const struct address *address,
+			     struct deadline deadline, struct err *err);
 
 #endif

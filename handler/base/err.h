@@ -18,7 +18,8 @@ enum err_code {
 	ERR_CLOSED,	 /* the peer closed or reset the connection */
 	ERR_STORE,	 /* the database can't be read or written now */
 	ERR_STORE_MOVED, /* the database file was replaced: open it again */
-	ERR_CORRUPT,	 /* the database is damaged */
+	ERR_CORRUPT,	 /* the database, or an archive, is damaged */
+	ERR_MISSING,	 /* what was named is not there */
 	ERR_CANCELLED,	 /* the one who asked has gone */
 	ERR_MAX_
 };

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "cli/command.h"
+#include "gateway/settings_token.h"
 
 #include "base/banned.h"
 
@@ -122,6 +123,14 @@ static void check_values(const struct gateway_settings *gateway,
 	}
 }
 
+static void check_token(const char *file, struct findings *findings)
+{
+	struct err err;
+
+	if (file && settings_token_check(file, &err))
+		tell(findings, true, "admin.token_file: %s", err.text);
+}
+
 /* It may be missing: then it is made, so its parent must be writable. */
 static void check_state_dir(const char *state_dir, struct findings *findings)
 {
@@ -165,6 +174,7 @@ enum exit_status check_run(const struct session *session, struct err *err)
 	if (settings_print(settings, stdout, err))
 		return EXIT_FAILED;
 	check_state_dir(settings->state_dir, &findings);
+	check_token(settings->admin_token_file, &findings);
 	(void)session_each(session, check_gateway, &findings, err);
 	if (findings.errors == 0)
 		return EXIT_DONE;

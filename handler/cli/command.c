@@ -1,10 +1,12 @@
 #include "config.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "cli/command.h"
+#include "gateway/secrets.h"
 #include "gateway/settings_nearest.h"
 
 #include "base/banned.h"
@@ -42,6 +44,9 @@ static int check_options(const struct command *command,
 	unsigned int wrong = options->given & ~command->options;
 	unsigned int flag = 1;
 
+	if (options->snapshot && !(command->options & OPTION_SNAPSHOT))
+		return err_set(err, ERR_INVALID, "one word too many: '%s'",
+			       options->snapshot);
 	if (wrong == 0)
 		return 0;
 	while (!(wrong & flag))
@@ -74,11 +79,41 @@ static int no_gateway(const struct settings *settings, const char *name,
 	return -1;
 }
 
-static int choose_gateway(struct session *session, enum command_needs needs,
-			  struct err *err)
+/* `restore 12` of the only gateway, unless it is called 12. */
+static bool is_snapshot(const struct session *session,
+			const struct command *command)
+{
+	const char *word = session->options->gateway;
+
+	return (command->options & OPTION_SNAPSHOT) && word &&
+	       !session->options->snapshot &&
+	       word[strspn(word, "0123456789")] == '\0' &&
+	       !settings_gateway(session->settings, word);
+}
+
+static int choose_gateway(struct session *session,
+			  const struct command *command, struct err *err)
 {
 	const char *name = session->options->gateway;
+	enum command_needs needs = command->needs;
 
+	if (command->options & OPTION_REQUEST) {
+		session->request = name;
+		return name ? 0
+			    : err_set(err, ERR_INVALID,
+				      "'%s' needs a request's id",
+				      command->name);
+	}
+	session->snapshot = session->options->snapshot;
+	if (session->options->given & OPTION_ALL) {
+		if (!name)
+			return 0;
+		return err_set(err, ERR_INVALID, "either --all or '%s'", name);
+	}
+	if (is_snapshot(session, command)) {
+		session->snapshot = name;
+		name = NULL;
+	}
 	session->gateway = settings_gateway(session->settings, name);
 	if (session->gateway || (!name && needs != NEEDS_GATEWAY))
 		return 0;
@@ -114,7 +149,7 @@ static void print_help(const struct command *commands)
 	(void)puts("usage: wakegate [-c FILE] COMMAND [GATEWAY] [OPTIONS]\n");
 	for (command = commands; command->name; command++)
 		if (command->synopsis)
-			(void)printf("  %-32s %s\n", command->synopsis,
+			(void)printf("  %-34s %s\n", command->synopsis,
 				     command->help);
 	(void)puts(
 		"\n  -c FILE  the configuration instead of $WAKEGATE_CONFIG "
@@ -142,8 +177,8 @@ enum exit_status command_run(const struct command *commands,
 	if (settings_load(&session.settings, settings_file(options->config),
 			  err))
 		return EXIT_USAGE;
-	log_set_level(session.settings->log_level);
-	if (choose_gateway(&session, command->needs, err))
+	secrets_guard(session.settings);
+	if (choose_gateway(&session, command, err))
 		goto out;
 	status = EXIT_FAILED;
 	if (command->needs != NEEDS_SETTINGS &&

@@ -25,6 +25,8 @@ struct session {
 	struct settings *settings;
 	const struct gateway_settings *gateway; /* NULL: all of them */
 	struct store *store;
+	const char *snapshot; /* of `restore ID`, or NULL */
+	const char *request;  /* of `explain ID`, or NULL */
 };
 
 enum command_needs {
@@ -57,6 +59,10 @@ enum exit_status session_each(
 				 void *user, struct err *err),
 	void *user, struct err *err);
 
+/* Has the store learn which snapshots there are, by their manifests: here and in the
+ * bucket. */
+int snapshots_find(const struct session *session, struct err *err);
+
 /* The commands. */
 enum exit_status check_run(const struct session *session, struct err *err);
 enum exit_status status_run(const struct session *session, struct err *err);
@@ -65,7 +71,13 @@ enum exit_status stop_run(const struct session *session, struct err *err);
 enum exit_status restart_run(const struct session *session, struct err *err);
 enum exit_status reset_run(const struct session *session, struct err *err);
 enum exit_status events_run(const struct session *session, struct err *err);
+enum exit_status explain_run(const struct session *session, struct err *err);
 enum exit_status log_run(const struct session *session, struct err *err);
+enum exit_status backup_run(const struct session *session, struct err *err);
+enum exit_status restore_run(const struct session *session, struct err *err);
+enum exit_status snapshots_run(const struct session *session, struct err *err);
+enum exit_status serve_run(const struct session *session, struct err *err);
+enum exit_status figures_run(const struct session *session, struct err *err);
 enum exit_status keep_run(const struct session *session, struct err *err);
 
 #endif

@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 #include "base/deadline.h"
-#include "cli/command.h"
-#include "cli/show.h"
 #include "base/when.h"
+#include "cli/command.h"
+#include "gateway/view.h"
 
 #include "base/banned.h"
 
@@ -20,27 +20,9 @@ struct printer {
 	int64_t last;
 };
 
-static json_t *event_json(const struct event *event)
-{
-	json_t *detail =
-		event->detail ? json_loads(event->detail, 0, NULL) : NULL;
-	char when[WHEN_BYTES];
-
-	if (!detail)
-		detail = show_text(event->detail ? event->detail : "");
-	return json_pack(
-		"{s:I, s:I, s:s, s:o, s:I, s:s, s:o, s:o, s:o}", "id",
-		(json_int_t)event->id, "at_ms", (json_int_t)event->at_ms, "at",
-		when_utc(when, event->at_ms), "gateway",
-		show_text(event->gateway), "generation",
-		(json_int_t)event->generation, "kind", event->kind, "pid",
-		event->pid ? json_integer(event->pid) : json_null(), "request",
-		show_text(event->request), "detail", detail);
-}
-
 static int print_json(const struct event *event)
 {
-	json_t *shown = event_json(event);
+	json_t *shown = view_event(event);
 	int result = json_dumpf(shown, stdout, JSON_COMPACT);
 
 	json_decref(shown);

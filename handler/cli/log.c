@@ -5,18 +5,24 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/deadline.h"
 #include "base/limits.h"
+#include "base/redact.h"
 #include "cli/command.h"
 
 #include "base/banned.h"
 
 #define LINES_DEFAULT	50
 #define FOLLOW_PAUSE_MS 200
+#define LINE_BYTES	65536 /* a longer one is looked at in parts */
+#define KEY_LINE_MIN	60
+#define ROOM_BYTES	4096 /* for what takes the place of secrets */
 
 /* <state_dir>/NAME.log and, before it, NAME.log.1 */
 struct log {
@@ -25,17 +31,54 @@ struct log {
 	int fd; /* of path; -1: not there yet */
 	off_t at;
 	off_t older_size;
+	bool key;   /* within a private key */
+	size_t len; /* of a line that is not printed yet */
+	char line[LINE_BYTES + ROOM_BYTES];
 };
 
-static int copy_out(const char *data, size_t len, struct err *err)
+/* A line as private keys in PEM have them, whose first one was not read. */
+static bool is_of_key(const char *line)
 {
-	if (fwrite(data, 1, len, stdout) != len)
+	size_t len = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "abcdefghijklmnopqrstuvwxyz0123456789+/=");
+
+	return len >= KEY_LINE_MIN && line[len] == '\n';
+}
+
+/* What people may see of a line, or of as much of it as is at hand. */
+static int print_line(struct log *log, struct err *err)
+{
+	log->line[log->len] = '\0';
+	for (size_t i = 0; i < log->len; i++)
+		if (log->line[i] == '\0')
+			log->line[i] = '?';
+	if (log->key && strstr(log->line, "-----END "))
+		log->key = false;
+	else if (log->key || is_of_key(log->line))
+		(void)snprintf(log->line, sizeof(log->line), "%s\n", REDACTED);
+	else if (strstr(log->line, "PRIVATE KEY-----"))
+		log->key = strstr(log->line, "-----BEGIN ") != NULL;
+	redact_all(log->line, sizeof(log->line));
+	log->len = 0;
+	if (fputs(log->line, stdout) == EOF)
 		return err_errno(err, "cannot print the output");
 	return 0;
 }
 
+static int add_bytes(struct log *log, const char *data, size_t len,
+		     struct err *err)
+{
+	for (size_t i = 0; i < len; i++) {
+		log->line[log->len++] = data[i];
+		if ((data[i] == '\n' || log->len == LINE_BYTES) &&
+		    print_line(log, err))
+			return -1;
+	}
+	return 0;
+}
+
 /* Prints from *at up to the end, and moves *at there. */
-static int print_rest(int fd, off_t *at, struct err *err)
+static int print_rest(struct log *log, int fd, off_t *at, struct err *err)
 {
 	char chunk[RELAY_BYTES];
 	ssize_t got;
@@ -49,7 +92,7 @@ static int print_rest(int fd, off_t *at, struct err *err)
 		if (got == 0)
 			break;
 		*at += got;
-		if (copy_out(chunk, (size_t)got, err))
+		if (add_bytes(log, chunk, (size_t)got, err))
 			return -1;
 	}
 	if (fflush(stdout))
@@ -101,7 +144,7 @@ static int open_quietly(const char *path)
 	return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
-static int print_older(const struct log *log, int lines, struct err *err)
+static int print_older(struct log *log, int lines, struct err *err)
 {
 	CLEANUP_FD int fd = open_quietly(log->older);
 	off_t at = 0;
@@ -110,7 +153,7 @@ static int print_older(const struct log *log, int lines, struct err *err)
 		return 0;
 	if (find_lines(fd, &lines, &at, err))
 		return -1;
-	return print_rest(fd, &at, err);
+	return print_rest(log, fd, &at, err);
 }
 
 static int print_last(struct log *log, int lines, struct err *err)
@@ -122,7 +165,7 @@ static int print_last(struct log *log, int lines, struct err *err)
 		return -1;
 	if (print_older(log, lines, err))
 		return -1;
-	return log->fd < 0 ? 0 : print_rest(log->fd, &log->at, err);
+	return log->fd < 0 ? 0 : print_rest(log, log->fd, &log->at, err);
 }
 
 /* The file was replaced (read on in the new one), cut to nothing, or its front
@@ -136,7 +179,7 @@ static int notice_change(struct log *log, struct err *err)
 		return 0; /* not there now: wait for it */
 	if (log->fd < 0 || fstat(log->fd, &ours) ||
 	    there.st_ino != ours.st_ino || there.st_dev != ours.st_dev) {
-		if (log->fd >= 0 && print_rest(log->fd, &log->at, err))
+		if (log->fd >= 0 && print_rest(log, log->fd, &log->at, err))
 			return -1;
 		if (log->fd >= 0)
 			(void)close(log->fd);
@@ -157,32 +200,42 @@ static int follow(struct log *log, struct err *err)
 		(void)deadline_pause(deadline_never(), FOLLOW_PAUSE_MS);
 		if (notice_change(log, err))
 			return -1;
-		if (log->fd >= 0 && print_rest(log->fd, &log->at, err))
+		if (log->fd >= 0 && print_rest(log, log->fd, &log->at, err))
 			return -1;
 	}
 }
 
-enum exit_status log_run(const struct session *session, struct err *err)
+static int run(struct log *log, const struct session *session, struct err *err)
 {
 	const struct options *options = session->options;
 	int lines = options->count < 0 ? LINES_DEFAULT : options->count;
-	struct log log = { .fd = -1 };
+	const char *state_dir = session->settings->state_dir;
 	int result;
 
-	(void)snprintf(log.path, sizeof(log.path), "%s/%s.log",
-		       session->settings->state_dir, session->gateway->name);
-	if (snprintf(log.older, sizeof(log.older), "%s/%s.log.1",
-		     session->settings->state_dir,
-		     session->gateway->name) >= (int)sizeof(log.older)) {
-		(void)err_set(err, ERR_LIMIT,
-			      "the path of the log is too long");
-		return EXIT_FAILED;
-	}
-	log.older_size = size_of(log.older);
-	result = print_last(&log, lines, err);
+	log->fd = -1;
+	(void)snprintf(log->path, sizeof(log->path), "%s/%s.log", state_dir,
+		       session->gateway->name);
+	if (snprintf(log->older, sizeof(log->older), "%s/%s.log.1", state_dir,
+		     session->gateway->name) >= (int)sizeof(log->older))
+		return err_set(err, ERR_LIMIT,
+			       "the path of the log is too long");
+	log->older_size = size_of(log->older);
+	result = print_last(log, lines, err);
 	if (result == 0 && options->given & OPTION_FOLLOW)
-		result = follow(&log, err);
-	if (log.fd >= 0)
-		(void)close(log.fd);
+		result = follow(log, err);
+	else if (result == 0 && log->len > 0)
+		result = print_line(log, err);
+	if (log->fd >= 0)
+		(void)close(log->fd);
+	return result;
+}
+
+enum exit_status log_run(const struct session *session, struct err *err)
+{
+	struct log *log = calloc(1, sizeof(*log));
+	int result = log ? run(log, session, err)
+			 : err_set(err, ERR_LIMIT, "out of memory");
+
+	free(log);
 	return result ? EXIT_FAILED : EXIT_DONE;
 }

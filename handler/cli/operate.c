@@ -1,20 +1,18 @@
-/* start, stop, restart, reset: what a person wants of a gateway */
+/* start, stop, restart, reset, restore: what a person wants of a gateway */
 #include "config.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "cli/control.h"
-#include "gateway/lock.h"
-#include "gateway/probe.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "gateway/operation.h"
 
 #include "base/banned.h"
-
-#define START_MARGIN_S	5
-#define RESET_TIMEOUT_S 10
 
 /* A gateway that root starts runs as root, whoever owns the state. */
 static void warn_root(const struct session *session)
@@ -33,240 +31,211 @@ static void warn_root(const struct session *session)
 			 session->settings->state_dir, (unsigned int)st.st_uid);
 }
 
-enum exit_status start_run(const struct session *session, struct err *err)
+/* The last line, without the newline that ends it. */
+static void last_line(const char *text, const char **ret, int *ret_len)
 {
-	struct control control;
-	enum exit_status status;
+	size_t len = strlen(text), begin;
 
-	if (control_open(&control, session,
-			 session->gateway->start_timeout_s + START_MARGIN_S,
-			 err))
-		return EXIT_FAILED;
-	warn_root(session);
-	status = control_start(&control, err);
-	control_close(&control);
+	while (len > 0 && text[len - 1] == '\n')
+		len--;
+	for (begin = len; begin > 0 && text[begin - 1] != '\n'; begin--)
+		;
+	*ret = text + begin;
+	*ret_len = (int)(len - begin);
+}
+
+/* State, reason, detail, last line of output. */
+static enum exit_status refused(const struct gateway_row *row, struct err *err)
+{
+	const char *line;
+	int len;
+
+	last_line(row->output_tail, &line, &len);
+	err_fill(err, ERR_CLOSED, "%s: %s%s%s%s%s%s", row->name,
+		 gateway_state_names[row->state], *row->reason ? " (" : "",
+		 row->reason, *row->reason ? ")" : "", *row->detail ? ": " : "",
+		 row->detail);
+	if (len > 0) {
+		struct err whole = *err;
+
+		err_fill(err, whole.code, "%s; its last output: '%.*s'",
+			 whole.text, len, line);
+	}
+	return EXIT_FAILED;
+}
+
+static enum exit_status timed_out(const struct operation *operation,
+				  struct err *err)
+{
+	err_fill(err, ERR_TIMEOUT, "%s: not %s in time, it is %s",
+		 operation->row.name, operation_aim(operation),
+		 gateway_state_names[operation->row.state]);
+	return EXIT_TIMED_OUT;
+}
+
+static enum exit_status run(struct operation *operation, bool wait,
+			    struct err *err)
+{
+	enum operation_state state = OPERATION_ASKS;
+	enum exit_status status = EXIT_DONE;
+	struct progress progress;
+
+	progress_begin(&progress);
+	for (;;) {
+		if (operation_step(operation, &state, err)) {
+			status = err->code == ERR_TIMEOUT ? EXIT_TIMED_OUT
+							  : EXIT_FAILED;
+			break;
+		}
+		if (state == OPERATION_REFUSED)
+			status = refused(&operation->row, err);
+		if (state > OPERATION_RUNS ||
+		    (state == OPERATION_RUNS && !wait))
+			break;
+		progress_show(&progress, &operation->row);
+		if (!operation_pause(operation)) {
+			status = timed_out(operation, err);
+			break;
+		}
+	}
+	progress_end(&progress);
 	return status;
 }
 
-/* One stop: what was asked of which generation. */
-struct stop {
-	struct control control;
-	bool hold;
-	bool asked;
-	int64_t generation; /* asked, or claimed to be stopped */
-	int64_t told;	    /* its row says so, with hold */
-};
-
-static bool is_held(const struct gateway_row *row)
+/* The database may be new: then it does not know the snapshots yet. */
+static int open_operation(const struct session *session,
+			  struct operation *operation, struct err *err)
 {
-	return row->state == STATE_FAILED && strcmp(row->reason, "held") == 0;
+	int64_t timeout_ms = (int64_t)operation_timeout_s(session->gateway,
+							  operation->kind) *
+			     1000;
+
+	if (operation_open(operation, timeout_ms, err) == 0)
+		return 0;
+	if (operation->kind != OPERATION_RESTORE || err->code != ERR_MISSING)
+		return -1;
+	if (snapshots_find(session, err))
+		return err_context(err, "cannot look for snapshots");
+	return operation_open(operation, timeout_ms, err);
 }
 
-static bool rests(const struct gateway_row *row)
+static enum exit_status operate(const struct session *session,
+				enum operation_kind kind, struct err *err)
 {
-	return row->state == STATE_STOPPED || row->state == STATE_COOLDOWN ||
-	       row->state == STATE_FAILED;
-}
+	unsigned int given = session->options->given;
+	struct operation operation = {
+		.settings = session->settings,
+		.gateway = session->gateway,
+		.store = session->store,
+		.watch_fd = -1,
+		.kind = kind,
+		.hold = (given & OPTION_HOLD) != 0,
+	};
+	enum exit_status status;
 
-/* Asks the owner, or makes one. */
-static int stop_ask(struct stop *stop, struct err *err)
-{
-	struct control *control = &stop->control;
-	struct ensure ensure = control_ensure(control, WANT_STOP);
-	int64_t generation = control->row.generation;
-
-	if (!control->owner_alive) {
-		if (ensure_claim(&ensure, &generation, err))
-			return -1;
-		stop->told = stop->hold ? -1 : generation;
-	} else if (stop->told == generation || rests(&control->row)) {
-		return 0; /* at it, or just leaving or just coming */
-	} else {
-		if (control_want(control, WANT_STOP, stop->hold, err))
-			return -1;
-		stop->told = generation;
+	if (kind == OPERATION_RESTORE && session->snapshot) {
+		operation.snapshot = strtoll(session->snapshot, NULL, 10);
+		if (operation.snapshot < 1 ||
+		    session->snapshot[strspn(session->snapshot,
+					     "0123456789")]) {
+			err_fill(err, ERR_INVALID,
+				 "expected a snapshot's ID, got '%s'",
+				 session->snapshot);
+			return EXIT_USAGE;
+		}
 	}
-	stop->asked = true;
-	stop->generation = generation;
-	return 0;
+	if (open_operation(session, &operation, err))
+		return EXIT_FAILED;
+	if (kind != OPERATION_STOP && kind != OPERATION_RESET)
+		warn_root(session);
+	status = run(&operation, !(given & OPTION_NO_WAIT), err);
+	operation_close(&operation);
+	return status;
 }
 
-/* Nothing runs: a hold is still to be written. 1: done, 0: look again. */
-static int stop_rest(struct stop *stop, struct err *err)
+/* What a person holds down stays down: only his `start` ends that. */
+static bool is_to_start(const struct session *session,
+			const struct gateway_settings *gateway)
 {
-	struct control *control = &stop->control;
+	struct gateway_row row;
+	struct err err;
 
-	if (!stop->hold || is_held(&control->row))
-		return 1;
-	return control_want(control, WANT_STOP, true, err);
+	if (!gateway->always_on)
+		return false;
+	return store_read(session->store, gateway->name, &row, &err) != 0 ||
+	       !row.hold;
 }
 
-/* 1: done, 0: go on, -1: err. */
-static int stop_step(struct stop *stop, struct err *err)
+/* All that are always on, or to be stopped: all there are. One that fails does not
+ * hold the others up. The last failure is told by the caller, those before it in
+ * the log. */
+static enum exit_status operate_each(const struct session *session,
+				     enum operation_kind kind,
+				     unsigned int given, struct err *err)
 {
-	struct control *control = &stop->control;
-	const struct gateway_row *row = &control->row;
+	const struct settings *settings = session->settings;
+	struct options options = *session->options;
+	struct session one = *session;
+	enum exit_status worst = EXIT_DONE;
 
-	if (control_look(control, err))
-		return -1;
-	/* Stopped as asked, and started again by a request since. */
-	if (stop->asked && !stop->hold && row->generation > stop->generation &&
-	    !row->adopted)
-		return 1;
-	if (!control->owner_alive && stop->asked &&
-	    row->state == STATE_FAILED && !is_held(row)) {
-		(void)control_refused(control, err);
-		return -1;
+	options.given |= given;
+	one.options = &options;
+	for (size_t i = 0; i < settings->gateways_count; i++) {
+		enum exit_status status;
+		struct err why;
+
+		one.gateway = &settings->gateways[i];
+		if (kind == OPERATION_START &&
+		    !is_to_start(session, one.gateway))
+			continue;
+		status = operate(&one, kind, &why);
+		if (status == EXIT_DONE)
+			continue;
+		if (worst != EXIT_DONE)
+			log_line(LEVEL_ERROR, "msg=\"%s\"", err->text);
+		*err = why;
+		worst = status > worst ? status : worst;
 	}
-	if (!control->owner_alive && rests(row) &&
-	    probe_listens(&control->gateway->address) == 0)
-		return stop_rest(stop, err);
-	if (stop_ask(stop, err))
-		return -1;
-	return control->no_wait && stop->asked &&
-	       stop->told == stop->generation;
+	return worst;
+}
+
+enum exit_status start_run(const struct session *session, struct err *err)
+{
+	enum exit_status status;
+
+	if (!(session->options->given & OPTION_ALL))
+		return operate(session, OPERATION_START, err);
+	/* all at once, then wait for each */
+	status = operate_each(session, OPERATION_START, OPTION_NO_WAIT, err);
+	if (status != EXIT_DONE || session->options->given & OPTION_NO_WAIT)
+		return status;
+	return operate_each(session, OPERATION_START, 0, err);
 }
 
 enum exit_status stop_run(const struct session *session, struct err *err)
 {
-	struct stop stop = {
-		.hold = (session->options->given & OPTION_HOLD) != 0,
-		.told = -1,
-	};
-	enum exit_status status = EXIT_DONE;
-	int done;
+	struct err why;
 
-	if (control_open(&stop.control, session,
-			 session->gateway->stop_timeout_s + CONTROL_MARGIN_S,
-			 err))
-		return EXIT_FAILED;
-	do {
-		done = stop_step(&stop, err);
-		if (done < 0 && err->code == ERR_BUSY)
-			done = 0;
-	} while (done == 0 && control_pause(&stop.control));
-	if (done < 0)
-		status = control_failed(&stop.control, err);
-	else if (done == 0)
-		status = control_timed_out(&stop.control, "stopped", err);
-	control_close(&stop.control);
-	return status;
-}
-
-/* Asks for a restart, once. 1: asked, 0: nothing runs, a start will do. */
-static int restart_ask(struct control *control, int64_t *ret_generation,
-		       struct err *err)
-{
-	struct ensure ensure = control_ensure(control, WANT_RESTART);
-
-	if (control->owner_alive && rests(&control->row))
-		return err_set(err, ERR_BUSY, "an owner comes or goes");
-	if (control->owner_alive) {
-		*ret_generation = control->row.generation;
-		return control_want(control, WANT_RESTART, false, err) ? -1 : 1;
-	}
-	if (probe_listens(&control->gateway->address) == 0)
-		return 0;
-	return ensure_claim(&ensure, ret_generation, err) ? -1 : 1;
-}
-
-/* Until the generation that was asked is over: 1, or its owner gone: 0. */
-static int restart_wait(struct control *control, int64_t generation,
-			struct err *err)
-{
-	do {
-		if (control_look(control, err))
-			return -1;
-		if (control->row.generation > generation)
-			return 1;
-		if (control->owner_alive)
-			continue;
-		if (control->row.state == STATE_FAILED ||
-		    control->row.state == STATE_COOLDOWN) {
-			(void)control_refused(control, err);
-			return -1;
-		}
-		return 0;
-	} while (control_pause(control));
-	(void)control_timed_out(control, "stopped", err);
-	return -1;
-}
-
-/* A generation that came after: wait for it, without clearing its failures. */
-static enum exit_status restart_ready(struct control *control, struct err *err)
-{
-	for (;;) {
-		if (control_look(control, err))
-			return control_failed(control, err);
-		if (control->row.state == STATE_READY)
-			return EXIT_DONE;
-		if (control->row.state == STATE_FAILED ||
-		    control->row.state == STATE_COOLDOWN)
-			return control_refused(control, err);
-		if (!control->owner_alive)
-			return control_start(control, err);
-		if (!control_pause(control))
-			return control_timed_out(control, "ready", err);
-	}
-}
-
-static enum exit_status restart(struct control *control, struct err *err)
-{
-	int64_t generation = 0;
-	int asked;
-
-	do {
-		if (control_look(control, err))
-			return control_failed(control, err);
-		asked = restart_ask(control, &generation, err);
-	} while (asked < 0 && control_again(control, err));
-	if (asked < 0)
-		return control_failed(control, err);
-	if (asked == 0)
-		return control_start(control, err);
-	if (control->no_wait)
-		return EXIT_DONE;
-	asked = restart_wait(control, generation, err);
-	if (asked < 0)
-		return control_failed(control, err);
-	return asked > 0 ? restart_ready(control, err)
-			 : control_start(control, err);
+	if (!(session->options->given & OPTION_ALL))
+		return operate(session, OPERATION_STOP, err);
+	if (session->options->given & OPTION_NO_WAIT)
+		return operate_each(session, OPERATION_STOP, 0, err);
+	/* what fails here fails again below, or is done by then */
+	(void)operate_each(session, OPERATION_STOP, OPTION_NO_WAIT, &why);
+	return operate_each(session, OPERATION_STOP, 0, err);
 }
 
 enum exit_status restart_run(const struct session *session, struct err *err)
 {
-	const struct gateway_settings *gateway = session->gateway;
-	struct control control;
-	enum exit_status status;
-
-	if (control_open(&control, session,
-			 gateway->stop_timeout_s + gateway->start_timeout_s +
-				 CONTROL_MARGIN_S,
-			 err))
-		return EXIT_FAILED;
-	warn_root(session);
-	status = restart(&control, err);
-	control_close(&control);
-	return status;
+	return operate(session, OPERATION_RESTART, err);
 }
 
 enum exit_status reset_run(const struct session *session, struct err *err)
 {
-	struct control control;
-	enum exit_status status = EXIT_DONE;
-	int result;
+	return operate(session, OPERATION_RESET, err);
+}
 
-	if (control_open(&control, session, RESET_TIMEOUT_S, err))
-		return EXIT_FAILED;
-	do {
-		result = control_look(&control, err);
-		if (result == 0)
-			result = store_reset(session->store,
-					     session->gateway->name,
-					     control.row.generation, err);
-	} while (result && control_again(&control, err));
-	if (result)
-		status = control_failed(&control, err);
-	control_close(&control);
-	return status;
+enum exit_status restore_run(const struct session *session, struct err *err)
+{
+	return operate(session, OPERATION_RESTORE, err);
 }

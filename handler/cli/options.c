@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "cli/options.h"
 
 #include "base/banned.h"
@@ -18,12 +19,16 @@ static const struct option long_options[] = {
 	{ "version", no_argument, NULL, CODE_BASE + OPTION_VERSION },
 	{ "json", no_argument, NULL, CODE_BASE + OPTION_JSON },
 	{ "no-wait", no_argument, NULL, CODE_BASE + OPTION_NO_WAIT },
+	{ "all", no_argument, NULL, CODE_BASE + OPTION_ALL },
 	{ "hold", no_argument, NULL, CODE_BASE + OPTION_HOLD },
+	{ "force", no_argument, NULL, CODE_BASE + OPTION_FORCE },
 	{ "lines", required_argument, NULL, 'n' },
 	{ "follow", no_argument, NULL, 'f' },
 	{ "generation", required_argument, NULL,
 	  CODE_BASE + OPTION_GENERATION },
 	{ "replace", no_argument, NULL, CODE_BASE + OPTION_REPLACE },
+	{ "listen", required_argument, NULL, CODE_BASE + OPTION_LISTEN },
+	{ "threads", required_argument, NULL, CODE_BASE + OPTION_THREADS },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -50,6 +55,8 @@ static int take_word(struct options *options, const char *word, struct err *err)
 		options->command = word;
 	else if (!options->gateway)
 		options->gateway = word;
+	else if (!options->snapshot)
+		options->snapshot = word;
 	else
 		return err_set(err, ERR_INVALID, "one word too many: '%s'",
 			       word);
@@ -82,6 +89,17 @@ static int take_option(struct options *options, int code, struct err *err)
 		options->given |= OPTION_GENERATION;
 		return parse_number(&options->generation, "--generation",
 				    optarg, INT64_MAX, err);
+	case CODE_BASE + OPTION_LISTEN:
+		options->given |= OPTION_LISTEN;
+		options->listen = optarg;
+		return 0;
+	case CODE_BASE + OPTION_THREADS:
+		options->given |= OPTION_THREADS;
+		if (parse_number(&number, "--threads", optarg, THREADS_MAX,
+				 err))
+			return -1;
+		options->threads = number > 0 ? (int)number : 1;
+		return 0;
 	default:
 		options->given |= (unsigned int)(code - CODE_BASE);
 		return 0;
@@ -99,7 +117,7 @@ static int refuse(const char *word, int letter, int code, struct err *err)
 
 int options_parse(struct options *ret, int argc, char **argv, struct err *err)
 {
-	struct options options = { .count = -1 };
+	struct options options = { .count = -1, .threads = THREADS_DEFAULT };
 	int code;
 
 	opterr = 0;
@@ -139,6 +157,17 @@ const char *option_name(enum option_flag flag)
 		return "--help";
 	case OPTION_VERSION:
 		return "--version";
+	case OPTION_ALL:
+		return "--all";
+	case OPTION_LISTEN:
+		return "--listen";
+	case OPTION_THREADS:
+		return "--threads";
+	case OPTION_FORCE:
+		return "--force";
+	case OPTION_SNAPSHOT:
+	case OPTION_REQUEST:
+		break;
 	}
 	return "";
 }

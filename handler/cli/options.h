@@ -17,6 +17,12 @@ enum option_flag {
 	OPTION_REPLACE = 1 << 6,
 	OPTION_HELP = 1 << 7,
 	OPTION_VERSION = 1 << 8,
+	OPTION_FORCE = 1 << 9,
+	OPTION_SNAPSHOT = 1 << 10, /* the ID of `restore [GATEWAY] [ID]` */
+	OPTION_ALL = 1 << 11,
+	OPTION_LISTEN = 1 << 12,
+	OPTION_THREADS = 1 << 13,
+	OPTION_REQUEST = 1 << 14, /* the ID of `explain ID` */
 };
 
 struct options {
@@ -24,8 +30,11 @@ struct options {
 	const char *config; /* -c, or NULL */
 	const char *command;
 	const char *gateway;
-	int count;	    /* -n; -1: not given */
-	int64_t generation; /* --generation */
+	const char *snapshot; /* a second word, or NULL */
+	int count;	      /* -n; -1: not given */
+	int64_t generation;   /* --generation */
+	const char *listen;   /* --listen, or NULL */
+	int threads;	      /* --threads, or its default */
 };
 
 /* Options may stand anywhere. ERR_INVALID: the line can't be understood. */

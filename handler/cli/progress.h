@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gateway/snapshot_run.h"
 #include "store/row.h"
 
 struct progress {
@@ -18,10 +19,14 @@ struct progress {
 	bool shown;
 	enum gateway_state state; /* of the line written last */
 	int64_t generation;
+	int64_t shown_ms; /* after it began */
 };
 
 void progress_begin(struct progress *progress);
 void progress_show(struct progress *progress, const struct gateway_row *row);
+/* The same of wakegate-snapshot's work. */
+void progress_work(struct progress *progress, const char *name,
+		   const struct snapshot_progress *work);
 /* Ends the line. To be called before anything else is printed. */
 void progress_end(struct progress *progress);
 

@@ -2,7 +2,6 @@
 
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/deadline.h"
@@ -10,73 +9,6 @@
 #include "base/when.h"
 
 #include "base/banned.h"
-
-json_t *show_text(const char *text)
-{
-	json_t *shown;
-	char *copy, *c;
-
-	if (!*text)
-		return json_null();
-	shown = json_string(text);
-	if (shown)
-		return shown;
-	copy = strdup(text);
-	for (c = copy; c && *c; c++)
-		if ((unsigned char)*c >= 0x80)
-			*c = '?';
-	shown = copy ? json_string(copy) : json_null();
-	free(copy);
-	return shown;
-}
-
-static void set(json_t *object, const char *name, json_t *value)
-{
-	(void)json_object_set_new(object, name, value);
-}
-
-static void set_number(json_t *object, const char *name, int64_t number,
-		       int64_t none)
-{
-	set(object, name, number == none ? json_null() : json_integer(number));
-}
-
-json_t *show_json(const struct view *view)
-{
-	const struct gateway_row *row = &view->row;
-	json_t *shown = json_object();
-
-	set(shown, "name", show_text(row->name));
-	set(shown, "state", json_string(gateway_state_names[row->state]));
-	set(shown, "reason", show_text(row->reason));
-	set(shown, "detail", show_text(row->detail));
-	set(shown, "generation", json_integer(row->generation));
-	set_number(shown, "owner_pid", row->owner.pid, 0);
-	set_number(shown, "owner_start", (int64_t)row->owner.start, 0);
-	set(shown, "owner_boot", show_text(row->owner_boot));
-	set(shown, "owner_alive", json_boolean(view->owner_alive));
-	set_number(shown, "heartbeat_ms", row->heartbeat_ms, 0);
-	set_number(shown, "pid", row->process.pid, 0);
-	set_number(shown, "pid_start", (int64_t)row->process.start, 0);
-	set(shown, "address", show_text(row->address));
-	set(shown, "listening", json_boolean(view->listening));
-	set(shown, "adopted", json_boolean(row->adopted));
-	set(shown, "want", json_string(want_names[row->want]));
-	set(shown, "hold", json_boolean(row->hold));
-	set(shown, "restore_wanted", json_boolean(row->restore_wanted));
-	set_number(shown, "snapshot", row->snapshot, 0);
-	set_number(shown, "started_ms", row->started_ms, 0);
-	set_number(shown, "ready_ms", row->ready_ms, 0);
-	set_number(shown, "stopped_ms", row->stopped_ms, 0);
-	set_number(shown, "last_request_ms", row->last_request_ms, 0);
-	set_number(shown, "answered_ms", row->answered_ms, 0);
-	set_number(shown, "exit_code", row->exit_code, EXIT_CODE_NONE);
-	set_number(shown, "exit_signal", row->exit_signal, 0);
-	set(shown, "failures", json_integer(row->failures));
-	set_number(shown, "retry_at_ms", row->retry_at_ms, 0);
-	set(shown, "output_tail", show_text(row->output_tail));
-	return shown;
-}
 
 static void print_time(const char *label, int64_t at_ms)
 {
@@ -140,6 +72,12 @@ void show_people(const struct view *view)
 	print_time("since", row_since_ms(row));
 	print_processes(view);
 	print_time("started", row->started_ms);
+	if (row->snapshot)
+		(void)printf("  %-13s %lld\n", "from snapshot",
+			     (long long)row->snapshot);
+	if (row->restore_wanted)
+		(void)printf("  %-13s the next start puts a snapshot back\n",
+			     "restore");
 	print_time("last request", row->last_request_ms);
 	if (row->exit_signal)
 		(void)printf("  %-13s signal %d (%s)\n", "last exit",
@@ -153,4 +91,33 @@ void show_people(const struct view *view)
 	if (*row->output_tail && row->state != STATE_READY &&
 	    row->state != STATE_STARTING)
 		print_output(row->output_tail);
+}
+
+#define TABLE_FORMAT "%-16s %-10s %10s  %-9s %-12s %8s  %s\n"
+
+void show_table_head(void)
+{
+	(void)printf(TABLE_FORMAT, "GATEWAY", "STATE", "GENERATION", "FOR",
+		     "LAST REQUEST", "PID", "WHY");
+}
+
+static const char *ago(char ret[WHEN_BYTES], int64_t at_ms)
+{
+	return at_ms == 0 ? "-" : when_span(ret, clock_wall_ms() - at_ms);
+}
+
+void show_table_row(const struct view *view)
+{
+	const struct gateway_row *row = &view->row;
+	char since[WHEN_BYTES], used[WHEN_BYTES];
+	char generation[24], pid[16] = "-";
+
+	(void)snprintf(generation, sizeof(generation), "%lld",
+		       (long long)row->generation);
+	if (row->process.pid)
+		(void)snprintf(pid, sizeof(pid), "%d", (int)row->process.pid);
+	(void)printf(TABLE_FORMAT, row->name, gateway_state_names[row->state],
+		     generation, ago(since, row_since_ms(row)),
+		     ago(used, row->last_request_ms), pid,
+		     *row->detail ? row->detail : row->reason);
 }

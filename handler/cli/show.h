@@ -1,23 +1,13 @@
-/* show.h - a gateway's row, for people and as JSON */
+/* show.h - a gateway's row, for people */
 #ifndef WAKEGATE_SHOW_H
 #define WAKEGATE_SHOW_H
 
-#include <jansson.h>
-#include <stdbool.h>
+#include "gateway/view.h"
 
-#include "store/row.h"
-
-struct view {
-	struct gateway_row row;
-	bool owner_alive;
-	bool listening;
-};
-
-/* The row's columns, NULL where there is nothing, and the facts of the view. */
-json_t *show_json(const struct view *view);
 void show_people(const struct view *view);
 
-/* Text as JSON; bytes that are no UTF-8 become '?'. NULL for "". */
-json_t *show_text(const char *text);
+/* All of them, a line each, for a terminal. */
+void show_table_head(void);
+void show_table_row(const struct view *view);
 
 #endif

@@ -1,9 +1,12 @@
 #include "config.h"
 
+#include <stddef.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/deadline.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "edge/call.h"
 #include "edge/request_id.h"
 
@@ -11,6 +14,7 @@
 
 #define OUT_BYTES_MAX  (2 * HEAD_BYTES_MAX)
 #define KEEP_BYTES_MAX 16384 /* of a buffer, for the next request */
+#define ANSWER_BYTES   1024  /* a short one, with its head */
 
 int call_new(struct call **ret, struct edge *edge, struct client *client,
 	     struct err *err)
@@ -21,8 +25,11 @@ int call_new(struct call **ret, struct edge *edge, struct client *client,
 
 	if (self == MAP_FAILED)
 		return err_errno(err, "cannot answer requests");
+	if (client->one_shot)
+		memory_populate(self, offsetof(struct call, in) + ANSWER_BYTES);
 	self->edge = edge;
 	self->client = client;
+	self->tunnel_fd = -1;
 	self->head.max = (size_t)4 * HEAD_BYTES_MAX;
 	self->out.max = OUT_BYTES_MAX;
 	*ret = self;
@@ -47,7 +54,20 @@ void call_reset(struct call *call)
 	shrink(&call->head);
 	shrink(&call->out);
 	call->row.generation = 0;
+	call->tally = NULL;
+	call->counts = false;
+	call->found.known = false;
+	call->found.generation = 0;
+	call->found.waited_ms = 0;
+	call->crashed_generation = 0;
+	call->status = 0;
+	call->problem = PROBLEM_MAX_;
+	call->paged = false;
 	call->retried = false;
+	call->unseen = false;
+	if (call->tunnel_fd >= 0)
+		(void)close(call->tunnel_fd);
+	call->tunnel_fd = -1;
 	call->id[0] = '\0';
 	call->in_len = 0;
 }
@@ -60,6 +80,17 @@ void call_free(struct call *call)
 	buffer_free(&call->head);
 	buffer_free(&call->out);
 	(void)munmap(call, sizeof(*call));
+}
+
+/* Its pages' content is lost, which a request sets anew. */
+void call_trim(struct call *call)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t begin = (uintptr_t)(call->in + RELAY_BYTES) & -page;
+	uintptr_t end = (uintptr_t)(call->in + sizeof(call->in)) & -page;
+
+	(void)madvise((char *)call->in + (begin - (uintptr_t)call->in),
+		      end - begin, MADV_DONTNEED);
 }
 
 const char *call_id(struct call *call)
@@ -98,6 +129,14 @@ void call_send(struct call *call)
 			 call_id(call), err.text);
 }
 
+void call_leave(struct call *call)
+{
+	call->status = 0;
+	log_line(LEVEL_DEBUG, "gateway=%s msg=\"the client has gone\"",
+		 call->gateway->name);
+	call->client->door->abort(call->client);
+}
+
 /* What the row makes of it; 0: nothing, the code has its own. */
 static int retry_after(struct call *call, enum problem_code code)
 {
@@ -112,27 +151,55 @@ static int retry_after(struct call *call, enum problem_code code)
 	return 0;
 }
 
-void call_problem(struct call *call, enum problem_code code, const char *text)
+static enum problem_extent extent(const struct request *request)
+{
+	if (request->role != ROLE_AUTHORIZER)
+		return PROBLEM_WHOLE;
+	return request->bare_verdict ? PROBLEM_STATUS_ONLY
+				     : PROBLEM_WITHOUT_LENGTH;
+}
+
+void call_refuse(struct call *call, const struct refusal *refusal)
 {
 	const char *gateway = call->gateway ? call->gateway->name : NULL;
+	enum problem_code code = refusal->code;
 	struct problem problem = {
 		.code = code,
 		.id = call_id(call),
 		.gateway = gateway,
 		.generation = call->row.generation,
 		.retried = call->retried,
-		.retry_after_s = retry_after(call, code),
-		.allow =
-			code == PROBLEM_METHOD_NOT_ALLOWED ? "GET, HEAD" : NULL,
+		.retry_after_s = refusal->retry_after_s > 0
+					 ? refusal->retry_after_s
+					 : retry_after(call, code),
+		.detail = refusal->detail,
+		.hint = refusal->hint,
+		.allow = refusal->allow,
 		.html = call->request.wants_html,
 		.head = call->request.head,
+		.extent = extent(&call->request),
 	};
 
+	call->status = problem_status(code);
+	call->problem = code;
 	log_line(problem_status(code) >= 500 ? LEVEL_WARNING : LEVEL_INFO,
 		 "request=%s gateway=%s generation=%lld code=%s msg=\"%s\"",
 		 problem.id, gateway ? gateway : "-",
-		 (long long)problem.generation, problem_word(code), text);
+		 (long long)problem.generation, problem_word(code),
+		 refusal->text);
 	buffer_clear(&call->out);
 	problem_render(&call->out, &problem);
 	call_send(call);
+}
+
+void call_problem(struct call *call, enum problem_code code, const char *text)
+{
+	const struct refusal refusal = {
+		.code = code,
+		.text = text,
+		.allow =
+			code == PROBLEM_METHOD_NOT_ALLOWED ? "GET, HEAD" : NULL,
+	};
+
+	call_refuse(call, &refusal);
 }

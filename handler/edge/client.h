@@ -1,7 +1,7 @@
 /* client.h - the web server's side of one request: CGI or FastCGI
  *
- * The one seam between the two. A client is used by one thread. The environment
- * that it gives is valid until finish().
+ * The one seam between the two. A client is used by one thread at a time. The
+ * environment that it gives is valid until finish().
  */
 #ifndef WAKEGATE_CLIENT_H
 #define WAKEGATE_CLIENT_H
@@ -10,14 +10,12 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/deadline.h"
 #include "base/err.h"
 
 struct client;
 
 struct client_door {
-	/* Waits for a request: 0, or -1 when there is none any more. */
-	int (*next)(struct client *client);
-
 	/* The environment, "NAME=value" each, NULL at the end. */
 	char **(*envp)(const struct client *client);
 
@@ -25,6 +23,19 @@ struct client_door {
 	 * something came, never until len bytes did. ERR_CLOSED: it broke off. */
 	ssize_t (*read)(struct client *client, char *buf, size_t len,
 			struct err *err);
+
+	/* The request waits for the gateway from now on, or its response is one that
+	 * lasts; or (waits false) no more: its thread is not at work then. False:
+	 * too many do. NULL: it is alone in its process. */
+	bool (*wait)(struct client *client, bool waits);
+
+	/* What follows may take its time, and other requests are not to wait for
+	 * it. NULL: there are no others. */
+	void (*step_aside)(struct client *client);
+
+	/* watch_fd can be read (only where client->hears): false when that means
+	 * that nobody waits any more. */
+	bool (*hear)(struct client *client);
 
 	/* The response, with its head as RFC 3875, 6 has it. ERR_CLOSED: the
 	 * client has gone. Nothing is sent for sure before flush() or finish(). */
@@ -44,8 +55,11 @@ struct client_door {
 
 struct client {
 	const struct client_door *door;
-	int watch_fd;	/* hangs up when nobody waits any more; -1: none */
-	bool one_shot;	/* the process ends with this request */
+	int watch_fd;	 /* hangs up when nobody waits any more; -1: none */
+	bool hears;	 /* what comes there has a meaning: hear() */
+	bool one_shot;	 /* the process ends with this request */
+	bool broken;	 /* abort() was called */
+	bool can_switch; /* after a 101 its descriptors go both ways */
 	bool no_length; /* without CONTENT_LENGTH there is a body only where the
 			 * request says so (its read could block for ever) */
 };
@@ -53,19 +67,19 @@ struct client {
 /* The process's own environment, standard input and output. */
 int client_cgi_new(struct client **ret, struct err *err);
 
-/* listen_fd is made non-blocking and is borrowed. leave_fd: readable when next()
- * shall give -1. idle counts the clients that wait in next(); all_busy() is
- * called by the one that leaves none. Who makes a client has counted it as idle
- * before, so that a thread that only begins is not missed. */
-struct client_gate {
-	int listen_fd;
-	int leave_fd;
-	int idle;
-	void (*all_busy)(struct client_gate *gate);
-};
-int client_fcgi_new(struct client **ret, struct client_gate *gate,
-		    struct err *err);
+/* One request after another, each on the connection that client_fcgi_take() got. */
+struct gate_place;
+int client_fcgi_new(struct client **ret, struct err *err);
 
+/* Takes fd over, from which something can be read, and the request on it: 0. Else
+ * -1: its head is not here yet, and fd is parked, or it makes no sense, and is closed.
+ * Steps aside where there may be more to wait for. */
+int client_fcgi_take(struct client *client, struct gate_place *place, int fd);
+
+/* The thread at place goes on with the client's request. */
+void client_fcgi_move(struct client *client, struct gate_place *place);
+
+void client_step_aside(struct client *client);
 void client_free(struct client *client); /* accepts NULL */
 
 #endif

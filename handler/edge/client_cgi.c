@@ -18,7 +18,6 @@ extern char **environ;
 
 struct client_cgi {
 	struct client client;
-	bool answered;
 	bool left; /* something has been written for good */
 	size_t len;
 	char buf[CGI_BUFFER_BYTES];
@@ -27,14 +26,6 @@ struct client_cgi {
 static struct client_cgi *cgi(struct client *client)
 {
 	return (struct client_cgi *)client;
-}
-
-static int cgi_next(struct client *client)
-{
-	if (cgi(client)->answered)
-		return -1;
-	cgi(client)->answered = true;
-	return 0;
 }
 
 static char **cgi_envp(const struct client *client)
@@ -113,10 +104,11 @@ static bool cgi_discard(struct client *client)
 	return !cgi(client)->left;
 }
 
-/* What isn't written yet never will be; an exit status is all that a web server
- * could still see. */
+/* What isn't written yet never will be. A client can tell by the Content-Length,
+ * where there is one; the exit status is for who watches the process. */
 static void cgi_abort(struct client *client)
 {
+	client->broken = true;
 	cgi(client)->len = 0;
 }
 
@@ -133,7 +125,6 @@ static void cgi_free(struct client *client)
 }
 
 static const struct client_door cgi_door = {
-	.next = cgi_next,
 	.envp = cgi_envp,
 	.read = cgi_read,
 	.write = cgi_write,
@@ -153,6 +144,20 @@ static bool watchable(void)
 	return fstat(STDOUT_FILENO, &info) == 0 && !S_ISSOCK(info.st_mode);
 }
 
+/* After a 101 lighttpd's mod_cgi (cgi.upgrade) passes on bytes as they come; the CGI
+ * of these servers does not, so that a gateway must not be asked to switch. */
+static bool may_switch(void)
+{
+	static const char *const cannot[] = { "Apache", "nginx" };
+	const char *software = getenv("SERVER_SOFTWARE");
+
+	for (size_t i = 0; software && i < 2; i++) {
+		if (strncmp(software, cannot[i], strlen(cannot[i])) == 0)
+			return false;
+	}
+	return true;
+}
+
 int client_cgi_new(struct client **ret, struct err *err)
 {
 	struct client_cgi *self = malloc(sizeof(*self));
@@ -161,13 +166,21 @@ int client_cgi_new(struct client **ret, struct err *err)
 		return err_errno(err, "cannot make a client");
 	self->client.door = &cgi_door;
 	self->client.watch_fd = watchable() ? STDOUT_FILENO : -1;
+	self->client.hears = false;
 	self->client.one_shot = true;
+	self->client.broken = false;
+	self->client.can_switch = may_switch();
 	self->client.no_length = true;
-	self->answered = false;
 	self->left = false;
 	self->len = 0;
 	*ret = &self->client;
 	return 0;
+}
+
+void client_step_aside(struct client *client)
+{
+	if (client->door->step_aside)
+		client->door->step_aside(client);
 }
 
 void client_free(struct client *client)

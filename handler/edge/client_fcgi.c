@@ -1,39 +1,38 @@
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <fastcgi.h>
 #include <fcgiapp.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "base/deadline.h"
-#include "base/http1.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "edge/client.h"
+#include "edge/fcgi_look.h"
+#include "edge/gate.h"
+#include "edge/halves.h"
 
 #include "base/banned.h"
 
-#define IDLE_MS		10000 /* then a thread that isn't needed leaves */
-#define SILENCE_S	60    /* of a client in the middle of its request */
-#define ACCEPT_PAUSE_MS 20    /* when no descriptor or memory is left */
-
-/* We accept connections ourselves and hand libfcgi an open one: so each is
+/* The gate has the connections, and libfcgi is handed an open one: so each is
  * close-on-exec from birth, a thread that waits for one can be told to leave
  * without a signal, and no signal can break a read in mid-request. */
 struct client_fcgi {
 	struct client client;
-	struct client_gate *gate;
-	int epoll_fd;
-	bool counted;		  /* as idle, by its maker */
+	struct gate_place *place; /* of the thread that it is answered by */
+	bool ends;		  /* the body's end is here */
+	bool ended;		  /* it was read */
+	bool aborted;		  /* by the web server, and it can go on */
 	bool left;		  /* something has been written for good */
+	int64_t unread;		  /* of the request's body */
 	unsigned char *out_begin; /* of the output buffer */
 	FCGX_Request request;
 };
@@ -43,145 +42,88 @@ static struct client_fcgi *fcgi(struct client *client)
 	return (struct client_fcgi *)client;
 }
 
-/* Nobody came for a while: gives true when this thread isn't needed. Then it has
- * been taken off those that are idle; one always stays. */
-static bool retire(struct client_gate *gate)
-{
-	int idle = __atomic_load_n(&gate->idle, __ATOMIC_SEQ_CST);
+#define DIRECT_BYTES 4096 /* from here on libfcgi's stream is a detour */
 
-	while (idle > 1) {
-		if (__atomic_compare_exchange_n(&gate->idle, &idle, idle - 1,
-						false, __ATOMIC_SEQ_CST,
-						__ATOMIC_SEQ_CST))
-			return true;
+#define END_S	  1  /* for the end of a body that is here but for that */
+#define SILENCE_S 60 /* in the middle of a request */
+
+/* Of the request's body; -1 where nothing says how many. */
+static int64_t body_bytes(const FCGX_Request *request)
+{
+	const char *text = FCGX_GetParam("CONTENT_LENGTH", request->envp);
+
+	if (text && *text)
+		return strtoll(text, NULL, 10);
+	return FCGX_GetParam("HTTP_TRANSFER_ENCODING", request->envp) ? -1 : 0;
+}
+
+static void set_patience(int fd, int seconds)
+{
+	const struct timeval silence = { .tv_sec = seconds };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence,
+			 sizeof(silence));
+}
+
+/* Can the request on it be read without waiting for the web server? If not, it is
+ * seen to. */
+static bool is_here(struct client_fcgi *self, int fd)
+{
+	struct gate *gate = self->place->gate;
+
+	switch (fcgi_look(fd, &self->ends)) {
+	case FCGI_SAID_ENOUGH:
+		return true;
+	case FCGI_SAID_HALF:
+		return !halves_add(gate->halves, fd);
+	case FCGI_SAID_NOTHING:
+		gate_park(gate, fd);
+		return false;
+	case FCGI_SAID_LAST:
+		(void)close(fd);
+		return false;
 	}
 	return false;
 }
 
-/* Waits for something to accept: 1, 0 when nobody came, -1 to leave.
- * EPOLLEXCLUSIVE: a connection wakes one of the waiting threads. */
-static int wait_gate(const struct client_fcgi *self)
-{
-	struct epoll_event events[2];
-	int count = epoll_wait(self->epoll_fd, events, 2, IDLE_MS);
-
-	if (count < 0)
-		return errno == EINTR ? 1 : -1;
-	for (int i = 0; i < count; i++) {
-		if (events[i].data.fd == self->gate->leave_fd)
-			return -1;
-	}
-	return count > 0;
-}
-
-/* FCGI_WEB_SERVER_ADDRS: whom a TCP socket answers (FastCGI 1.0, 3.2). */
-static bool is_web_server(const struct sockaddr_storage *peer)
-{
-	const char *list = getenv("FCGI_WEB_SERVER_ADDRS"); /* nobody sets it */
-	const struct in6_addr *in6 =
-		&((const struct sockaddr_in6 *)peer)->sin6_addr;
-	char text[INET6_ADDRSTRLEN] = "";
-
-	if (!list || peer->ss_family == AF_UNIX)
-		return true;
-	if (peer->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(in6))
-		(void)inet_ntop(AF_INET, &in6->s6_addr[12], text, sizeof(text));
-	else if (peer->ss_family == AF_INET)
-		(void)inet_ntop(AF_INET,
-				&((const struct sockaddr_in *)peer)->sin_addr,
-				text, sizeof(text));
-	else if (peer->ss_family == AF_INET6)
-		(void)inet_ntop(AF_INET6,
-				&((const struct sockaddr_in6 *)peer)->sin6_addr,
-				text, sizeof(text));
-	return http_has_token((struct slice){ list, strlen(list) }, text);
-}
-
-/* Accepts one; -1 with errno, EAGAIN for one that may not speak to us. */
-static int accept_one(int listen_fd)
-{
-	const struct timeval silence = { .tv_sec = SILENCE_S };
-	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(peer);
-	int fd = accept4(listen_fd, (struct sockaddr *)&peer, &len,
-			 SOCK_CLOEXEC);
-
-	if (fd < 0)
-		return fd;
-	if (is_web_server(&peer)) {
-		/* one that falls silent in mid-request must not keep a thread */
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence,
-				 sizeof(silence));
-		return fd;
-	}
-	(void)close(fd);
-	errno = EAGAIN;
-	return -1;
-}
-
-static int take_connection(const struct client_fcgi *self)
-{
-	struct client_gate *gate = self->gate;
-
-	for (;;) {
-		int ready = wait_gate(self);
-		int fd;
-
-		if (ready < 0)
-			break;
-		if (ready == 0 && retire(gate))
-			return -1;
-		fd = accept_one(gate->listen_fd);
-		if (fd < 0 &&
-		    (errno == EBADF || errno == EINVAL || errno == ENOTSOCK))
-			break;
-		if (fd < 0 && errno != EAGAIN && errno != EINTR)
-			(void)deadline_pause(deadline_never(), ACCEPT_PAUSE_MS);
-		if (fd < 0)
-			continue;
-		if (__atomic_sub_fetch(&gate->idle, 1, __ATOMIC_SEQ_CST) == 0)
-			gate->all_busy(gate);
-		return fd;
-	}
-	(void)__atomic_sub_fetch(&gate->idle, 1, __ATOMIC_SEQ_CST);
-	return -1;
-}
-
-static int accept_connection(struct client_fcgi *self)
-{
-	if (!self->counted)
-		(void)__atomic_add_fetch(&self->gate->idle, 1,
-					 __ATOMIC_SEQ_CST);
-	self->counted = false;
-	return take_connection(self);
-}
-
-static int fcgi_next(struct client *client)
+int client_fcgi_take(struct client *client, struct gate_place *place, int fd)
 {
 	struct client_fcgi *self = fcgi(client);
 	FCGX_Request *request = &self->request;
 
-	for (;;) {
-		int fd = accept_connection(self);
-
-		if (fd < 0)
-			return -1;
-		/* an open connection that is to be kept: libfcgi goes on to read
-		 * the request from it, and comes back when that fails (it has no
-		 * socket to accept from) */
-		request->ipcFd = fd;
-		request->keepConnection = 1;
-		if (FCGX_Accept_r(request) == 0)
-			break;
+	self->place = place;
+	if (!is_here(self, fd))
+		return -1;
+	if (!self->ends)
+		gate_step_aside(place);
+	if (!self->ends || !place->gate->local)
+		set_patience(fd, SILENCE_S);
+	/* an open connection that is to be kept: libfcgi goes on to read the
+	 * request from it, and comes back when that fails (it has no socket to
+	 * accept from) */
+	request->ipcFd = fd;
+	request->keepConnection = 1;
+	request->detached = 1; /* nonsense is not waited on */
+	if (FCGX_Accept_r(request) != 0) {
 		log_line(LEVEL_INFO, "msg=\"the web server opened a "
 				     "connection and sent no request\"");
+		return -1;
 	}
-	/* a connection that is kept would keep this thread */
-	request->keepConnection = 0;
+	request->detached = 0;
+	self->ended = false;
+	self->aborted = false;
 	client->watch_fd = request->ipcFd;
+	client->broken = false;
 	self->left = false;
+	self->unread = body_bytes(request);
+	client->hears = self->unread == 0;
 	self->out_begin = request->out->wrNext;
 	return 0;
+}
+
+void client_fcgi_move(struct client *client, struct gate_place *place)
+{
+	fcgi(client)->place = place;
 }
 
 static char **fcgi_envp(const struct client *client)
@@ -200,15 +142,134 @@ static ssize_t fcgi_read(struct client *client, char *buf, size_t len,
 
 	if (c == EOF && FCGX_GetError(in) != 0)
 		return err_set(err, ERR_CLOSED, "the request's body broke off");
-	if (c == EOF)
+	if (c == EOF) {
+		fcgi(client)->ended = true;
+		client->hears = true;
 		return 0;
+	}
 	buf[0] = (char)c;
 	more = (size_t)(in->stop - in->rdNext);
 	if (more > len - 1)
 		more = len - 1;
 	memcpy(buf + 1, in->rdNext, more);
 	in->rdNext += more;
+	fcgi(client)->unread -= (int64_t)more + 1;
+	client->hears = fcgi(client)->unread == 0;
 	return (ssize_t)more + 1;
+}
+
+static bool fcgi_wait(struct client *client, bool waits)
+{
+	return gate_wait(fcgi(client)->place->gate, waits);
+}
+
+static void fcgi_step_aside(struct client *client)
+{
+	gate_step_aside(fcgi(client)->place);
+}
+
+static bool fcgi_hear(struct client *client)
+{
+	struct client_fcgi *self = fcgi(client);
+
+	switch (fcgi_look_aside(self->request.ipcFd)) {
+	case FCGI_WORD_ABORT:
+		self->aborted = true;
+		return false;
+	case FCGI_WORD_BODY_END:
+		self->ended = FCGX_GetChar(self->request.in) == EOF;
+		client->hears = self->ended;
+		return true;
+	case FCGI_WORD_NONE:
+		break;
+	}
+	client->hears = false; /* for what is there would be heard for ever */
+	return true;
+}
+
+static int fcgi_flush(struct client *client, struct err *err)
+{
+	fcgi(client)->left = true;
+	fcgi_step_aside(client);
+	if (FCGX_FFlush(fcgi(client)->request.out) != 0)
+		return err_set(err, ERR_CLOSED, "the client has gone");
+	return 0;
+}
+
+static FCGI_Header record_of(const FCGX_Request *request, size_t len)
+{
+	return (FCGI_Header){
+		.version = FCGI_VERSION_1,
+		.type = FCGI_STDOUT,
+		.requestIdB1 = (unsigned char)(request->requestId >> 8),
+		.requestIdB0 = (unsigned char)request->requestId,
+		.contentLengthB1 = (unsigned char)(len >> 8),
+		.contentLengthB0 = (unsigned char)len,
+	};
+}
+
+/* Without waiting first, as it mostly goes, being the porter. */
+static int send_all(struct client *client, struct iovec *parts, size_t count,
+		    struct err *err)
+{
+	int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+
+	while (count > 0) {
+		struct msghdr message = { .msg_iov = parts,
+					  .msg_iovlen = count };
+		ssize_t sent = sendmsg(client->watch_fd, &message, flags);
+
+		if (sent < 0 && errno == EAGAIN && (flags & MSG_DONTWAIT)) {
+			fcgi_step_aside(client);
+			flags = MSG_NOSIGNAL;
+			continue;
+		}
+		if (sent < 0 && errno != EINTR)
+			return err_set(err, ERR_CLOSED, "the client has gone");
+		for (; count > 0 && sent >= (ssize_t)parts->iov_len; count--)
+			sent -= (ssize_t)parts++->iov_len;
+		if (count > 0 && sent > 0) {
+			parts->iov_base = (char *)parts->iov_base + sent;
+			parts->iov_len -= (size_t)sent;
+		}
+	}
+	return 0;
+}
+
+/* As records of their own: libfcgi's have 8 KB at most, and cost a copy. What lies
+ * in its stream goes along. */
+static int write_records(struct client *client, const char *buf, size_t len,
+			 struct err *err)
+{
+	struct client_fcgi *self = fcgi(client);
+	FCGX_Stream *out = self->request.out;
+	size_t before =
+		self->left ? 0 : (size_t)(out->wrNext - self->out_begin);
+
+	if (self->left && fcgi_flush(client, err))
+		return -1;
+	self->left = true;
+	while (len > 0) {
+		size_t part = len > RESPONSE_BYTES ? RESPONSE_BYTES : len;
+		FCGI_Header first = record_of(&self->request, before);
+		FCGI_Header header = record_of(&self->request, part);
+		struct iovec parts[4] = {
+			{ &first, sizeof(first) },
+			{ self->out_begin, before },
+			{ &header, sizeof(header) },
+			/* sendmsg(2) does not write to it */
+			{ (char *)(uintptr_t)buf, part },
+		};
+		size_t skip = before > 0 ? 0 : 2;
+
+		if (send_all(client, parts + skip, 4 - skip, err))
+			return -1;
+		out->wrNext = self->out_begin;
+		before = 0;
+		buf += part;
+		len -= part;
+	}
+	return 0;
 }
 
 static int fcgi_write(struct client *client, const char *buf, size_t len,
@@ -216,8 +277,12 @@ static int fcgi_write(struct client *client, const char *buf, size_t len,
 {
 	FCGX_Stream *out = fcgi(client)->request.out;
 
-	if (len > (size_t)(out->stop - out->wrNext))
+	if (len >= DIRECT_BYTES)
+		return write_records(client, buf, len, err);
+	if (len > (size_t)(out->stop - out->wrNext)) {
 		fcgi(client)->left = true; /* libfcgi makes room */
+		fcgi_step_aside(client);
+	}
 	while (len > 0) {
 		int part = len > INT_MAX ? INT_MAX : (int)len;
 
@@ -226,14 +291,6 @@ static int fcgi_write(struct client *client, const char *buf, size_t len,
 		buf += part;
 		len -= (size_t)part;
 	}
-	return 0;
-}
-
-static int fcgi_flush(struct client *client, struct err *err)
-{
-	fcgi(client)->left = true;
-	if (FCGX_FFlush(fcgi(client)->request.out) != 0)
-		return err_set(err, ERR_CLOSED, "the client has gone");
 	return 0;
 }
 
@@ -246,27 +303,91 @@ static bool fcgi_discard(struct client *client)
 	return !self->left;
 }
 
+/* A connection that only ends is a response's end to nginx and to mod_fcgid; a
+ * record of no version is an error to everybody. */
 static void fcgi_abort(struct client *client)
 {
+	static const FCGI_Header nonsense = { .version = 0 };
+
+	client->broken = true;
+	if (fcgi(client)->aborted)
+		return; /* an end of request is all that is waited for */
+	fcgi(client)->request.keepConnection = 0;
+	(void)send(fcgi(client)->request.ipcFd, &nonsense, sizeof(nonsense),
+		   MSG_NOSIGNAL | MSG_DONTWAIT);
 	(void)shutdown(fcgi(client)->request.ipcFd, SHUT_RDWR);
 }
 
+static bool read_end(struct client_fcgi *self)
+{
+	FCGX_Stream *in = self->request.in;
+	bool ended;
+
+	if (!self->ends) /* nobody is to wait long for so little */
+		set_patience(self->request.ipcFd, END_S);
+	ended = FCGX_GetChar(in) == EOF && FCGX_GetError(in) == 0;
+	if (!self->ends)
+		set_patience(self->request.ipcFd, SILENCE_S);
+	return ended;
+}
+
+/* Has the whole request been read? The end of its body is a record of its own,
+ * which is here or about to come when all that was announced has. */
+static bool is_read(struct client_fcgi *self)
+{
+	FCGX_Stream *in = self->request.in;
+
+	if (self->request.role != FCGI_RESPONDER || FCGX_GetError(in) != 0)
+		return false;
+	if (self->ended)
+		return true;
+	return self->unread == 0 && in->rdNext == in->stop && read_end(self);
+}
+
+/* A connection that is kept is parked: what libfcgi has read ahead is lost with
+ * the request, so that must have been its end.
+ *
+ * libfcgi waits for the web server to close first, lest a reset overtakes the
+ * response: that costs a thread its time, and a crowd more threads. A Unix socket
+ * that was read to the request's end can be closed at once: `detached` is
+ * libfcgi's word for it. */
 static void fcgi_finish(struct client *client)
 {
+	struct client_fcgi *self = fcgi(client);
+	struct gate *gate = self->place->gate;
+	FCGX_Request *request = &self->request;
+	bool read;
+
+	if (self->left &&
+	    deadline_poll(client->watch_fd, POLLOUT, deadline_in(0)) <= 0)
+		fcgi_step_aside(client);
 	client->watch_fd = -1;
-	FCGX_Finish_r(&fcgi(client)->request);
+	client->hears = false;
+	(void)FCGX_FClose(request->err);
+	(void)FCGX_FClose(request->out);
+	read = is_read(self);
+	request->detached = read && gate->local;
+	request->keepConnection = request->keepConnection && read;
+	if (!request->detached && !request->keepConnection)
+		fcgi_step_aside(client);
+	FCGX_Finish_r(request);
+	request->detached = 0;
+	if (request->ipcFd >= 0)
+		gate_park(gate, request->ipcFd);
+	request->ipcFd = -1;
 }
 
 static void fcgi_free(struct client *client)
 {
-	(void)close(fcgi(client)->epoll_fd);
 	free(fcgi(client));
 }
 
 static const struct client_door fcgi_door = {
-	.next = fcgi_next,
 	.envp = fcgi_envp,
 	.read = fcgi_read,
+	.wait = fcgi_wait,
+	.step_aside = fcgi_step_aside,
+	.hear = fcgi_hear,
 	.write = fcgi_write,
 	.flush = fcgi_flush,
 	.discard = fcgi_discard,
@@ -275,26 +396,10 @@ static const struct client_door fcgi_door = {
 	.free = fcgi_free,
 };
 
-static int watch(int epoll_fd, int fd, unsigned int events)
+int client_fcgi_new(struct client **ret, struct err *err)
 {
-	struct epoll_event event = { .events = events, .data.fd = fd };
+	struct client_fcgi *self = calloc(1, sizeof(*self));
 
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
-}
-
-int client_fcgi_new(struct client **ret, struct client_gate *gate,
-		    struct err *err)
-{
-	CLEANUP_FD int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	int flags = fcntl(gate->listen_fd, F_GETFL);
-	struct client_fcgi *self;
-
-	if (epoll_fd < 0 || flags < 0 ||
-	    fcntl(gate->listen_fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
-	    watch(epoll_fd, gate->listen_fd, EPOLLIN | EPOLLEXCLUSIVE) != 0 ||
-	    watch(epoll_fd, gate->leave_fd, EPOLLIN) != 0)
-		return err_errno(err, "cannot watch the FastCGI socket");
-	self = calloc(1, sizeof(*self));
 	if (!self)
 		return err_errno(err, "cannot make a client");
 	if (FCGX_InitRequest(&self->request, -1, FCGI_FAIL_ACCEPT_ON_INTR) !=
@@ -304,9 +409,6 @@ int client_fcgi_new(struct client **ret, struct client_gate *gate,
 	}
 	self->client.door = &fcgi_door;
 	self->client.watch_fd = -1;
-	self->gate = gate;
-	self->counted = true;
-	self->epoll_fd = STEAL_FD(epoll_fd);
 	*ret = &self->client;
 	return 0;
 }

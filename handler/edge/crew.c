@@ -1,7 +1,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,13 +14,18 @@
 #include "base/deadline.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "edge/answer.h"
 #include "edge/crew.h"
+#include "edge/gate.h"
+#include "edge/halves.h"
+#include "edge/record.h"
 
 #include "base/banned.h"
 
 #define STACK_BYTES	  (512 * 1024)
 #define FINISH_MS	  30000 /* for requests in flight, when we leave */
+#define LAST_MS		  1000	/* for those at the door then */
 #define SPURIOUS_PAUSE_MS 2   /* a thread was faster than we: look less often */
 #define SPAWN_PAUSE_MS	  100 /* no thread could be made */
 
@@ -34,11 +38,16 @@ struct seat {
 };
 
 struct crew {
-	struct client_gate gate; /* first: all_busy() gets it */
+	struct gate gate; /* first: all_busy() gets it */
 	int wake_fd;
-	int watching; /* does crew_run() watch the socket? */
+	int watching; /* does crew_run() watch the gate? */
 	struct edge *edge;
-	struct seat seats[THREADS_MAX];
+	struct call *spare[GATE_PENDING_MAX];
+	size_t spare_count;
+	size_t threads; /* that may be at work */
+	size_t seats_count;
+	size_t seats_used; /* no seat behind these has a thread */
+	struct seat seats[];
 };
 
 /* The signal's way to crew_run(): a flag and a descriptor, for the handler can
@@ -90,11 +99,12 @@ static int catch_signals(struct err *err)
 
 /* The last idle thread has got a request: from now on we must look whether
  * somebody else comes. */
-static void all_busy(struct client_gate *gate)
+static void all_busy(struct gate *gate)
 {
 	struct crew *crew = (struct crew *)gate;
 
-	if (!__atomic_load_n(&crew->watching, __ATOMIC_SEQ_CST))
+	if (!__atomic_load_n(&crew->watching, __ATOMIC_SEQ_CST) ||
+	    gate_due(gate).at_ms != deadline_never().at_ms)
 		wake(crew->wake_fd);
 }
 
@@ -103,21 +113,75 @@ void crew_wake(void *crew)
 	wake(((struct crew *)crew)->wake_fd);
 }
 
-int crew_new(struct crew **ret, int listen_fd, struct err *err)
+static void free_desk(struct call *call)
 {
-	struct crew *self = calloc(1, sizeof(*self));
+	if (call)
+		client_free(call->client);
+	call_free(call);
+}
+
+/* A call and its client, for one request at a time. */
+static struct call *new_desk(struct crew *crew)
+{
+	struct client *client = NULL;
+	struct call *call = NULL;
+	struct err err;
+
+	if (client_fcgi_new(&client, &err) == 0 &&
+	    call_new(&call, crew->edge, client, &err) == 0)
+		return call;
+	log_line(LEVEL_ERROR, "msg=\"%s\"", err.text);
+	client_free(client);
+	return NULL;
+}
+
+/* As the porter, to whom those that nobody works at belong. */
+static struct call *take_desk(struct crew *crew)
+{
+	return crew->spare_count > 0 ? crew->spare[--crew->spare_count]
+				     : new_desk(crew);
+}
+
+static void leave_desk(struct crew *crew, struct call *call)
+{
+	if (call && crew->spare_count < GATE_PENDING_MAX)
+		crew->spare[crew->spare_count++] = call;
+	else
+		free_desk(call);
+}
+
+/* Gives back what a crowd, or a large response, needed. */
+static void tidy(struct crew *crew, struct call *call)
+{
+	bool many = crew->spare_count > 0;
+
+	while (crew->spare_count > 0)
+		free_desk(crew->spare[--crew->spare_count]);
+	if (call)
+		call_trim(call);
+	if (many)
+		memory_give_back();
+}
+
+int crew_new(struct crew **ret, int listen_fd, int threads, struct err *err)
+{
+	size_t count = (size_t)threads + WAITERS_MAX;
+	struct crew *self =
+		calloc(1, sizeof(*self) + count * sizeof(self->seats[0]));
 
 	if (!self)
 		return err_errno(err, "cannot start");
-	self->gate.listen_fd = listen_fd;
+	self->threads = (size_t)threads;
+	self->seats_count = count;
 	self->gate.all_busy = all_busy;
-	self->gate.leave_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	self->gate.pending_max =
+		threads < GATE_PENDING_MAX ? threads : GATE_PENDING_MAX;
 	self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	signal_fd = self->wake_fd;
-	if (self->gate.leave_fd < 0 || self->wake_fd < 0 ||
-	    catch_signals(err)) {
-		if (self->gate.leave_fd < 0 || self->wake_fd < 0)
-			err_fill_errno(err, "cannot make an eventfd");
+	if (self->wake_fd < 0)
+		err_fill_errno(err, "cannot make an eventfd");
+	if (gate_open(&self->gate, listen_fd, err) || self->wake_fd < 0 ||
+	    halves_new(&self->gate.halves, err) || catch_signals(err)) {
 		crew_free(self);
 		return -1;
 	}
@@ -130,74 +194,91 @@ void crew_free(struct crew *crew)
 	if (!crew)
 		return;
 	signal_fd = -1;
-	if (crew->gate.leave_fd >= 0)
-		(void)close(crew->gate.leave_fd);
+	while (crew->spare_count > 0)
+		free_desk(crew->spare[--crew->spare_count]);
+	gate_close(&crew->gate);
+	halves_free(crew->gate.halves);
 	if (crew->wake_fd >= 0)
 		(void)close(crew->wake_fd);
 	free(crew);
 }
 
-/* A thread that can't work: it was counted as idle when it was made. */
-static void fall_out(struct crew *crew, const struct err *err)
+static void finish(struct call *call)
 {
-	log_line(LEVEL_ERROR, "msg=\"%s\"", err->text);
+	call->client->door->finish(call->client);
+	record_end(call);
+}
+
+/* Gives false when the call is pending: not the thread's any more. */
+static bool begin(struct gate_place *place, struct call *call, int fd)
+{
+	if (client_fcgi_take(call->client, place, fd))
+		return true;
+	if (!answer_begin(call)) {
+		if (gate_pend(place, call, call->exchange.fd))
+			return false;
+		answer_end(call);
+	}
+	finish(call);
+	return true;
+}
+
+static void no_desk(struct gate_place *place, int fd)
+{
+	(void)close(fd);
+	gate_step_aside(place);
 	(void)deadline_pause(deadline_never(), SPAWN_PAUSE_MS);
-	(void)__atomic_sub_fetch(&crew->gate.idle, 1, __ATOMIC_SEQ_CST);
 }
 
-static void work(struct crew *crew, struct client *client)
+static void work(struct crew *crew, struct gate_place *place)
 {
-	struct call *call = NULL;
-	struct err err;
+	struct call *call = NULL; /* the thread's own */
+	struct gate_guest guest;
 
-	if (call_new(&call, crew->edge, client, &err)) {
-		fall_out(crew, &err);
-		return;
+	while (gate_take(place, &guest)) {
+		if (guest.call) {
+			leave_desk(crew, call);
+			call = guest.call;
+			client_fcgi_move(call->client, place);
+			answer_end(call);
+			finish(call);
+			continue;
+		}
+		if (guest.fd < 0) {
+			tidy(crew, call);
+			continue;
+		}
+		if (!call)
+			call = take_desk(crew);
+		if (!call)
+			no_desk(place, guest.fd);
+		else if (!begin(place, call, guest.fd))
+			call = NULL;
 	}
-	while (!told_to_leave && client->door->next(client) == 0) {
-		answer_request(call);
-		client->door->finish(client);
-	}
-	call_free(call);
-}
-
-/* AddressSanitizer has a heap of its own; glibc's is not set up then, and trimming
- * it crashes. */
-static void give_back_memory(void)
-{
-#if defined(__SANITIZE_ADDRESS__)
-#define HEAP_IS_FOREIGN
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HEAP_IS_FOREIGN
-#endif
-#endif
-#ifndef HEAP_IS_FOREIGN
-	(void)malloc_trim(0);
-#endif
+	free_desk(call);
 }
 
 static void *thread_main(void *argument)
 {
 	struct seat *seat = argument;
-	struct client *client = NULL;
-	struct err err;
+	struct crew *crew = seat->crew;
+	struct gate_place place;
 
-	if (client_fcgi_new(&client, &seat->crew->gate, &err))
-		fall_out(seat->crew, &err);
-	else
-		work(seat->crew, client);
-	client_free(client);
-	give_back_memory(); /* it leaves because there is little to do */
+	gate_place_init(&place, &crew->gate, true);
+	work(crew, &place);
+	gate_place_free(&place);
 	__atomic_store_n(&seat->state, SEAT_LEFT, __ATOMIC_SEQ_CST);
-	wake(seat->crew->wake_fd);
+	wake(crew->wake_fd);
 	return NULL;
 }
 
-/* Gives back the stacks of those that left. */
+/* Gives back the stacks of those that left, and, since they leave because there is
+ * little to do, what they needed. */
 static void reap(struct crew *crew)
 {
-	for (size_t i = 0; i < THREADS_MAX; i++) {
+	bool left = false;
+
+	for (size_t i = 0; i < crew->seats_used; i++) {
 		struct seat *seat = &crew->seats[i];
 
 		if (__atomic_load_n(&seat->state, __ATOMIC_SEQ_CST) !=
@@ -205,18 +286,35 @@ static void reap(struct crew *crew)
 			continue;
 		(void)pthread_join(seat->thread, NULL);
 		seat->state = SEAT_FREE;
+		left = true;
 	}
+	if (left)
+		memory_give_back();
+	while (crew->seats_used > 0 &&
+	       crew->seats[crew->seats_used - 1].state == SEAT_FREE)
+		crew->seats_used--;
 }
 
-/* A seat where a thread can be put, or NULL. */
+/* A seat where a thread can be put, or NULL. Requests that wait for a gateway, and
+ * responses that last, do not count: however many they are, others are answered. */
 static struct seat *free_seat(struct crew *crew)
 {
-	for (size_t i = 0; i < THREADS_MAX; i++) {
-		if (__atomic_load_n(&crew->seats[i].state, __ATOMIC_SEQ_CST) ==
+	int waiting = __atomic_load_n(&crew->gate.waiting, __ATOMIC_SEQ_CST);
+	struct seat *found = NULL;
+	size_t taken = 0;
+
+	for (size_t i = 0; i < crew->seats_used; i++) {
+		struct seat *seat = &crew->seats[i];
+
+		if (__atomic_load_n(&seat->state, __ATOMIC_SEQ_CST) !=
 		    SEAT_FREE)
-			return &crew->seats[i];
+			taken++;
+		else if (!found)
+			found = seat;
 	}
-	return NULL;
+	if (!found && crew->seats_used < crew->seats_count)
+		found = &crew->seats[crew->seats_used];
+	return taken < crew->threads + (size_t)waiting ? found : NULL;
 }
 
 static int add_thread(struct crew *crew, struct seat *seat, struct err *err)
@@ -231,8 +329,11 @@ static int add_thread(struct crew *crew, struct seat *seat, struct err *err)
 	(void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
 	error = pthread_create(&seat->thread, &attributes, thread_main, seat);
 	(void)pthread_attr_destroy(&attributes);
-	if (error == 0)
+	if (error == 0) {
+		if (seat == &crew->seats[crew->seats_used])
+			crew->seats_used++;
 		return 0;
+	}
 	seat->state = SEAT_FREE;
 	(void)__atomic_sub_fetch(&crew->gate.idle, 1, __ATOMIC_SEQ_CST);
 	errno = error;
@@ -244,7 +345,7 @@ static bool nobody_idle(const struct crew *crew)
 	return __atomic_load_n(&crew->gate.idle, __ATOMIC_SEQ_CST) <= 0;
 }
 
-/* Should the socket be watched? The order matters: a thread that takes the last
+/* Should the gate be watched? The order matters: a thread that takes the last
  * place from here on sees that nobody watches, and wakes us. */
 static bool must_watch(struct crew *crew)
 {
@@ -253,6 +354,13 @@ static bool must_watch(struct crew *crew)
 		return false;
 	__atomic_store_n(&crew->watching, 1, __ATOMIC_SEQ_CST);
 	return true;
+}
+
+static void hush(const struct crew *crew)
+{
+	uint64_t count;
+
+	(void)!read(crew->wake_fd, &count, sizeof(count));
 }
 
 static void rest(const struct crew *crew, int ms)
@@ -266,8 +374,7 @@ static void open_door(struct crew *crew)
 	struct seat *seat = free_seat(crew);
 	struct err err;
 
-	if (!nobody_idle(crew) || !seat ||
-	    deadline_poll(crew->gate.listen_fd, POLLIN, deadline_in(0)) <= 0) {
+	if (!nobody_idle(crew) || !seat || !gate_has_guest(&crew->gate)) {
 		rest(crew, SPURIOUS_PAUSE_MS);
 		return;
 	}
@@ -277,16 +384,22 @@ static void open_door(struct crew *crew)
 	}
 }
 
-/* Waits for the threads; gives false when some did not leave in time. */
-static bool all_left(struct crew *crew)
+/* Is somebody still to be let in? */
+static bool is_knocked(const struct crew *crew, struct deadline deadline)
 {
-	struct deadline deadline = deadline_in(FINISH_MS);
+	if (gate_pending(&crew->gate) > 0)
+		return !deadline_passed(deadline);
+	return !deadline_passed(crew->gate.leave_by) &&
+	       deadline_poll(crew->gate.listen_fd, POLLIN, deadline_in(0)) > 0;
+}
+
+static bool join(struct crew *crew, struct deadline deadline)
+{
 	struct timespec until = { .tv_sec = deadline.at_ms / 1000,
 				  .tv_nsec = deadline.at_ms % 1000 * 1000000 };
 	bool left = true;
 
-	wake(crew->gate.leave_fd);
-	for (size_t i = 0; i < THREADS_MAX; i++) {
+	for (size_t i = 0; i < crew->seats_used; i++) {
 		if (crew->seats[i].state == SEAT_FREE)
 			continue;
 		if (pthread_clockjoin_np(crew->seats[i].thread, NULL,
@@ -298,26 +411,57 @@ static bool all_left(struct crew *crew)
 	return left;
 }
 
+/* Waits for the threads; gives false when some did not leave in time. Who has
+ * connected by now is answered; who comes later is refused, not dropped. */
+static bool all_left(struct crew *crew)
+{
+	struct deadline deadline = deadline_in(FINISH_MS);
+	bool left;
+
+	gate_leave(&crew->gate, deadline_in(LAST_MS));
+	do {
+		while (is_knocked(crew, deadline)) {
+			hush(crew);
+			open_door(crew);
+		}
+		left = join(crew, deadline);
+	} while (left && is_knocked(crew, deadline));
+	(void)close(crew->gate.listen_fd);
+	return left;
+}
+
 int crew_run(struct crew *crew, struct edge *edge, struct err *err)
 {
 	crew->edge = edge;
 	if (add_thread(crew, &crew->seats[0], err))
 		return -1;
 	while (!told_to_leave) {
-		struct deadline next = upstream_expire(edge_upstream(edge));
-		struct pollfd fds[2] = {
+		struct halves *halves = crew->gate.halves;
+		struct deadline next = deadline_min(
+			deadline_min(upstream_expire(edge_upstream(edge)),
+				     edge_flush_due(edge)),
+			halves_step(halves, &crew->gate));
+		bool watches = must_watch(crew);
+		struct deadline due =
+			watches ? gate_due(&crew->gate) : deadline_never();
+		struct pollfd fds[3] = {
 			{ .fd = crew->wake_fd, .events = POLLIN },
-			{ .fd = must_watch(crew) ? crew->gate.listen_fd : -1,
+			{ .fd = watches ? crew->gate.wait_fd : -1,
 			  .events = POLLIN },
+			{ .fd = halves_fd(halves), .events = POLLIN },
 		};
-		uint64_t count;
 
-		if (poll(fds, 2, deadline_left_ms(next)) < 0 && errno != EINTR)
+		if (poll(fds, 3, deadline_left_ms(deadline_min(next, due))) <
+			    0 &&
+		    errno != EINTR)
 			return err_errno(err, "cannot wait for requests");
 		if (fds[0].revents != 0)
-			(void)!read(crew->wake_fd, &count, sizeof(count));
+			hush(crew);
 		reap(crew);
-		if (fds[1].revents != 0 && !told_to_leave)
+		if (deadline_passed(edge_flush_due(edge)))
+			edge_flush(edge);
+		if ((fds[1].revents != 0 || deadline_passed(due)) &&
+		    !told_to_leave)
 			open_door(crew);
 	}
 	if (!all_left(crew))

@@ -7,18 +7,35 @@
 #include "base/deadline.h"
 #include "base/log.h"
 #include "edge/edge.h"
+#include "edge/record.h"
+#include "edge/tally.h"
+#include "edge/usage.h"
+#include "gateway/lifecycle.h"
+#include "gateway/secrets.h"
+#include "gateway/settings_token.h"
 
 #include "base/banned.h"
 
-#define TOUCH_EVERY_MS 5000
+/* Who moves state_dir in the configuration gets a new one; the old ones stay open
+ * for those requests that use them still. */
+struct opened {
+	struct opened *next;
+	struct store *store;
+	char state_dir[];
+};
 
 struct edge {
 	pthread_mutex_t lock;
 	const char *config;
 	bool watching;
 	struct settings_watch *watch;
-	struct store *store;
+	struct opened *stores;
 	struct upstream *upstream;
+	struct usage *usage;
+	struct tallies *tallies;
+	struct records *records;
+	struct settings_token *token;
+	struct settings *guarded; /* that secrets_guard() holds */
 };
 
 int edge_new(struct edge **ret, const char *config, bool watch,
@@ -28,7 +45,15 @@ int edge_new(struct edge **ret, const char *config, bool watch,
 
 	if (!self)
 		return err_errno(err, "cannot start");
-	if (upstream_new(&self->upstream, arm, user, err)) {
+	if (upstream_new(&self->upstream, arm, user, err) ||
+	    usage_new(&self->usage, err) ||
+	    tallies_new(&self->tallies, arm, user, err) ||
+	    records_new(&self->records, err) ||
+	    settings_token_open(&self->token, err)) {
+		records_free(self->records);
+		tallies_free(self->tallies);
+		usage_free(self->usage);
+		upstream_free(self->upstream);
 		free(self);
 		return -1;
 	}
@@ -44,7 +69,18 @@ void edge_free(struct edge *edge)
 	if (!edge)
 		return;
 	upstream_free(edge->upstream);
-	store_close(edge->store);
+	usage_free(edge->usage);
+	edge_flush(edge);
+	tallies_free(edge->tallies);
+	records_free(edge->records);
+	settings_token_close(edge->token);
+	while (edge->stores) {
+		struct opened *next = edge->stores->next;
+
+		store_close(edge->stores->store);
+		free(edge->stores);
+		edge->stores = next;
+	}
 	if (edge->watch)
 		settings_watch_close(edge->watch);
 	(void)pthread_mutex_destroy(&edge->lock);
@@ -53,12 +89,17 @@ void edge_free(struct edge *edge)
 
 static int open_watch(struct edge *edge, struct err *err)
 {
+	struct settings_watch *watch = NULL;
 	int failed = 0;
 
+	if (__atomic_load_n(&edge->watch, __ATOMIC_ACQUIRE))
+		return 0;
 	(void)pthread_mutex_lock(&edge->lock);
-	if (!edge->watch)
-		failed = settings_watch_open(&edge->watch,
+	if (!edge->watch) {
+		failed = settings_watch_open(&watch,
 					     settings_file(edge->config), err);
+		__atomic_store_n(&edge->watch, watch, __ATOMIC_RELEASE);
+	}
 	(void)pthread_mutex_unlock(&edge->lock);
 	return failed;
 }
@@ -77,7 +118,10 @@ int edge_settings(struct edge *edge, struct settings **ret, struct err *err)
 		if (!settings)
 			return err_set(err, ERR_INVALID, "no configuration");
 	}
-	log_set_level(settings->log_level);
+	if (__atomic_load_n(&edge->guarded, __ATOMIC_RELAXED) != settings) {
+		__atomic_store_n(&edge->guarded, settings, __ATOMIC_RELAXED);
+		secrets_guard(settings);
+	}
 	*ret = settings;
 	return 0;
 }
@@ -87,18 +131,105 @@ bool edge_config_problem(struct edge *edge, char *ret, size_t size)
 	return edge->watch && settings_watch_problem(edge->watch, ret, size);
 }
 
+/* With the lock held. */
+static struct store *find_store(const struct edge *edge, const char *state_dir)
+{
+	for (const struct opened *opened = edge->stores; opened;
+	     opened = opened->next)
+		if (strcmp(opened->state_dir, state_dir) == 0)
+			return opened->store;
+	return NULL;
+}
+
+static int add_store(struct edge *edge, const char *state_dir, struct err *err)
+{
+	size_t size = strlen(state_dir) + 1;
+	struct opened *opened = malloc(sizeof(*opened) + size);
+
+	if (!opened)
+		return err_errno(err, "cannot open the store");
+	if (store_open(&opened->store, state_dir, err)) {
+		free(opened);
+		return -1;
+	}
+	memcpy(opened->state_dir, state_dir, size);
+	opened->next = edge->stores;
+	edge->stores = opened;
+	return 0;
+}
+
 int edge_store(struct edge *edge, const struct settings *settings,
 	       struct store **ret, struct err *err)
 {
-	int failed = 0;
+	const char *state_dir = settings->state_dir;
+	struct store *store;
 
 	(void)pthread_mutex_lock(&edge->lock);
-	if (!edge->store)
-		failed = store_open(&edge->store, settings->state_dir, err);
-	if (!failed)
-		*ret = edge->store;
+	store = find_store(edge, state_dir);
+	if (!store && add_store(edge, state_dir, err) == 0)
+		store = edge->stores->store;
 	(void)pthread_mutex_unlock(&edge->lock);
-	return failed ? -1 : 0;
+	if (!store)
+		return -1;
+	*ret = store;
+	return 0;
+}
+
+bool edge_store_is_free(struct edge *edge, const struct settings *settings)
+{
+	struct store *store;
+
+	if (pthread_mutex_trylock(&edge->lock) != 0)
+		return false; /* somebody opens one */
+	store = find_store(edge, settings->state_dir);
+	(void)pthread_mutex_unlock(&edge->lock);
+	return store && store_is_free(store);
+}
+
+bool edge_is_token(struct edge *edge, const struct settings *settings,
+		   struct slice given)
+{
+	return settings->admin_token_file &&
+	       settings_token_is(edge->token, settings->admin_token_file,
+				 given);
+}
+
+struct tally *edge_tally(struct edge *edge, const struct settings *settings,
+			 const struct gateway_settings *gateway)
+{
+	return tally_of(edge->tallies, settings->state_dir, gateway->name);
+}
+
+struct deadline edge_flush_due(struct edge *edge)
+{
+	return tallies_due(edge->tallies);
+}
+
+/* The one that is open: what was counted went there. */
+static struct store *open_store(void *user, const char *state_dir)
+{
+	struct edge *edge = user;
+	struct store *store;
+
+	(void)pthread_mutex_lock(&edge->lock);
+	store = find_store(edge, state_dir);
+	(void)pthread_mutex_unlock(&edge->lock);
+	return store;
+}
+
+void edge_flush(struct edge *edge)
+{
+	tallies_flush(edge->tallies, open_store, edge);
+}
+
+void edge_spill(struct edge *edge)
+{
+	tallies_spill(edge->tallies, open_store, edge);
+}
+
+struct records *edge_records(struct edge *edge)
+{
+	return edge->records;
 }
 
 struct upstream *edge_upstream(struct edge *edge)
@@ -106,18 +237,47 @@ struct upstream *edge_upstream(struct edge *edge)
 	return edge->upstream;
 }
 
-bool edge_touch(struct store *store, const struct gateway_row *row)
+void edge_enter(struct edge *edge, const struct settings *settings,
+		const struct gateway_settings *gateway, bool counts)
 {
-	int64_t now_ms = clock_wall_ms();
-	int64_t age_ms = now_ms - row->last_request_ms;
+	struct store *store = NULL;
 	struct err err;
 
-	if (!store || row->generation == 0)
+	if (gateway->idle_stop_s == 0)
+		return;
+	/* it makes the folder that the lock is in; without it we go on */
+	(void)edge_store(edge, settings, &store, &err);
+	if (usage_begin(edge->usage, settings->state_dir, gateway->name, counts,
+			&err))
+		log_line(LEVEL_WARNING, "gateway=%s msg=\"%s, going on\"",
+			 gateway->name, err.text);
+}
+
+void edge_leave(struct edge *edge, const struct settings *settings,
+		const struct gateway_settings *gateway, bool counts)
+{
+	if (gateway->idle_stop_s > 0)
+		usage_end(edge->usage, settings->state_dir, gateway->name,
+			  counts);
+}
+
+bool edge_touch_is_due(const struct gateway_row *row,
+		       const struct gateway_settings *gateway)
+{
+	int64_t age_ms = clock_wall_ms() - row->last_request_ms;
+
+	if (row->generation == 0)
 		return false;
-	if (row->answered_ms != 0 && age_ms >= 0 && age_ms < TOUCH_EVERY_MS)
-		return false;
-	if (store_touch(store, row->name, row->generation, now_ms, true, &err))
+	return row->answered_ms == 0 || age_ms < 0 ||
+	       age_ms >= lifecycle_touch_ms(gateway->idle_stop_s);
+}
+
+void edge_touch(struct store *store, const struct gateway_row *row)
+{
+	struct err err;
+
+	if (store_touch(store, row->name, row->generation, clock_wall_ms(),
+			true, &err))
 		log_line(LEVEL_DEBUG, "gateway=%s msg=\"%s, going on\"",
 			 row->name, err.text);
-	return true;
 }

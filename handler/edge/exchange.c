@@ -20,6 +20,8 @@ struct parcel {
 	struct iovec parts[3];
 	size_t first; /* the first part that isn't sent yet */
 	size_t count;
+	bool stuck;		  /* nothing of it could be sent lately */
+	struct deadline deadline; /* then: for this to end */
 };
 
 enum push_end { PUSH_DONE, PUSH_EARLY, PUSH_BROKEN, PUSH_TIMEOUT, PUSH_GONE };
@@ -35,18 +37,28 @@ static struct deadline response_deadline(const struct call *call)
 int exchange_wait(const struct call *call, const struct exchange *exchange,
 		  short events, struct deadline deadline)
 {
-	struct pollfd fds[2] = {
-		{ .fd = exchange->fd, .events = events },
-		{ .fd = call->client->watch_fd, .events = POLLRDHUP },
-	};
-	int count;
+	struct client *client = call->client;
 
-	do
-		count = poll(fds, 2, deadline_left_ms(deadline));
-	while (count < 0 && errno == EINTR);
-	if (fds[1].revents != 0)
-		return 0;
-	return count > 0 ? fds[0].revents : -1;
+	client_step_aside(client);
+	for (;;) {
+		struct pollfd fds[2] = {
+			{ .fd = exchange->fd, .events = events },
+			{ .fd = client->watch_fd,
+			  .events = client->hears ? POLLIN | POLLRDHUP
+						  : POLLRDHUP },
+		};
+		int count = poll(fds, 2, deadline_left_ms(deadline));
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (fds[1].revents != 0 &&
+		    (fds[1].revents != POLLIN || !client->door->hear(client)))
+			return 0;
+		if (count <= 0)
+			return -1;
+		if (fds[0].revents != 0)
+			return fds[0].revents;
+	}
 }
 
 void exchange_close(struct exchange *exchange)
@@ -59,13 +71,56 @@ void exchange_close(struct exchange *exchange)
 void exchange_keep(struct call *call, struct exchange *exchange)
 {
 	if (call->client->one_shot || call->row.generation == 0 ||
-	    !exchange->sent_all || !call->response.keep_alive) {
+	    !exchange->sent_all || !call->response.keep_alive || call->unseen) {
 		exchange_close(exchange);
 		return;
 	}
 	upstream_keep(edge_upstream(call->edge), call->gateway,
 		      call->row.generation, exchange->fd);
 	exchange->fd = -1;
+}
+
+/* When it is closed, nothing of it stays in the kernel, as a gateway that closes
+ * first would leave for a minute. */
+static void leave_no_trace(int fd)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+/* On this machine a connection is there at once, or refused, unless many stand in
+ * line. */
+static int reach(struct call *call, int *ret, bool marked, struct err *err)
+{
+	const struct address *address = &call->gateway->address;
+	int (*connect_to)(int *, const struct address *, struct deadline,
+			  struct err *) =
+		marked ? address_connect : address_connect_unmarked;
+
+	if (address_is_local(address) &&
+	    (connect_to(ret, address, deadline_in(0), err) == 0 ||
+	     err->code != ERR_TIMEOUT))
+		return *ret >= 0 ? 0 : -1;
+	client_step_aside(call->client);
+	return connect_to(ret, address, response_deadline(call), err);
+}
+
+static enum exchange_end dial(struct call *call, struct exchange *exchange,
+			      struct err *err)
+{
+	/* a WebSocket outlives the request that asked for it */
+	bool upgrades = call->request.upgrade.len > 0;
+
+	if (reach(call, &exchange->fd, !upgrades || call->unseen, err) == 0) {
+		if (call->unseen && !upgrades)
+			leave_no_trace(exchange->fd);
+		return EXCHANGE_HEAD;
+	}
+	if (err->code == ERR_REFUSED || err->code == ERR_CLOSED)
+		return EXCHANGE_BROKEN;
+	return err->code == ERR_TIMEOUT ? EXCHANGE_TIMEOUT
+					: EXCHANGE_UNREACHABLE;
 }
 
 static enum exchange_end open_connection(struct call *call, bool reuse,
@@ -77,14 +132,7 @@ static enum exchange_end open_connection(struct call *call, bool reuse,
 			upstream_take(edge_upstream(call->edge), call->gateway,
 				      call->row.generation);
 	exchange->fresh = exchange->fd < 0;
-	if (!exchange->fresh ||
-	    address_connect(&exchange->fd, &call->gateway->address,
-			    response_deadline(call), err) == 0)
-		return EXCHANGE_HEAD;
-	if (err->code == ERR_REFUSED || err->code == ERR_CLOSED)
-		return EXCHANGE_BROKEN;
-	return err->code == ERR_TIMEOUT ? EXCHANGE_TIMEOUT
-					: EXCHANGE_UNREACHABLE;
+	return exchange->fresh ? dial(call, exchange, err) : EXCHANGE_HEAD;
 }
 
 static enum exchange_end body_trouble(const struct err *err)
@@ -128,13 +176,19 @@ static void advance(struct parcel *parcel, size_t count)
 	}
 }
 
+/* What the gateway says meanwhile does not stand for its reading. */
 static enum push_end push_wait(struct call *call, struct exchange *exchange,
-			       bool answered)
+			       struct parcel *parcel, bool answered)
 {
 	short events = answered ? POLLOUT : POLLIN | POLLOUT;
-	int ready =
-		exchange_wait(call, exchange, events, response_deadline(call));
+	int ready;
 
+	if (!parcel->stuck)
+		parcel->deadline = response_deadline(call);
+	parcel->stuck = true;
+	if (deadline_passed(parcel->deadline))
+		return PUSH_TIMEOUT;
+	ready = exchange_wait(call, exchange, events, parcel->deadline);
 	if (ready <= 0)
 		return ready == 0 ? PUSH_GONE : PUSH_TIMEOUT;
 	return (ready & POLLIN) && !answered ? PUSH_EARLY : PUSH_DONE;
@@ -154,9 +208,11 @@ static enum push_end push(struct call *call, struct exchange *exchange,
 
 		if (count >= 0) {
 			exchange->written += (size_t)count;
+			parcel->stuck = false;
 			advance(parcel, (size_t)count);
 		} else if (errno == EAGAIN) {
-			enum push_end end = push_wait(call, exchange, answered);
+			enum push_end end =
+				push_wait(call, exchange, parcel, answered);
 
 			if (end != PUSH_DONE)
 				return end;
@@ -167,8 +223,27 @@ static enum push_end push(struct call *call, struct exchange *exchange,
 	return PUSH_DONE;
 }
 
-/* Parses what is there; EXCHANGE_BROKEN stands for "not enough yet". */
-static enum exchange_end parse_head(struct call *call, struct err *err)
+/* A 101 goes to a protocol that was asked for (RFC 9110, 15.2.2). */
+static enum exchange_end check_switch(const struct call *call, struct err *err)
+{
+	const struct http_field *upgrade =
+		http_response_field(&call->response, "Upgrade");
+	struct slice asked = call->request.upgrade;
+	char protocol[64] = "";
+
+	if (upgrade && upgrade->value.len < sizeof(protocol))
+		memcpy(protocol, upgrade->value.data, upgrade->value.len);
+	if (*protocol && http_has_token(asked, protocol))
+		return EXCHANGE_HEAD;
+	err_fill(err, ERR_INVALID,
+		 asked.len == 0 ? "101 without having been asked to switch"
+				: "101 to a protocol that wasn't asked for");
+	return EXCHANGE_BAD;
+}
+
+/* Parses what is there; EXCHANGE_HEAD with *more: no final head yet. */
+static enum exchange_end parse_head(struct call *call, bool *more,
+				    struct err *err)
 {
 	struct http_response *response = &call->response;
 
@@ -176,8 +251,9 @@ static enum exchange_end parse_head(struct call *call, struct err *err)
 		switch (http_response_parse(response, call->in, call->in_len,
 					    call->request.head, err)) {
 		case PARSE_MORE:
-			if (call->in_len < sizeof(call->in))
-				return EXCHANGE_BROKEN;
+			*more = call->in_len < sizeof(call->in);
+			if (*more)
+				return EXCHANGE_HEAD;
 			err_fill(err, ERR_LIMIT,
 				 "a response head of more than %d bytes",
 				 HEAD_BYTES_MAX);
@@ -189,31 +265,50 @@ static enum exchange_end parse_head(struct call *call, struct err *err)
 		}
 		if (response->status >= 200)
 			return EXCHANGE_HEAD;
-		if (response->status == 101) {
-			err_fill(err, ERR_INVALID,
-				 "101 without having been asked to switch");
-			return EXCHANGE_BAD;
-		}
+		if (response->status == 101)
+			return check_switch(call, err);
 		call->in_len -= response->head_len;
 		memmove(call->in, call->in + response->head_len, call->in_len);
 	}
 }
 
-static enum exchange_end read_head(struct call *call, struct exchange *exchange,
-				   struct err *err)
+/* Takes what has come of an answer, without waiting. An interim answer or half a
+ * head is EXCHANGE_HEAD with *more. */
+static enum exchange_end take_head(struct call *call, struct exchange *exchange,
+				   bool *more, struct err *err)
+{
+	ssize_t count = recv(exchange->fd, call->in + call->in_len,
+			     sizeof(call->in) - call->in_len, MSG_DONTWAIT);
+
+	*more = count < 0 && (errno == EAGAIN || errno == EINTR);
+	if (*more)
+		return EXCHANGE_HEAD;
+	if (count <= 0) {
+		err_fill(err, ERR_CLOSED, "the gateway closed the connection");
+		return EXCHANGE_BROKEN;
+	}
+	exchange->seen += (size_t)count;
+	call->in_len += (size_t)count;
+	return parse_head(call, more, err);
+}
+
+enum exchange_end exchange_hear(struct call *call, struct exchange *exchange,
+				struct err *err)
 {
 	struct deadline deadline = response_deadline(call);
 
 	for (;;) {
-		size_t room = sizeof(call->in) - call->in_len;
-		/* the time is over, however much still comes */
-		int ready = deadline_passed(deadline)
-				    ? -1
-				    : exchange_wait(call, exchange, POLLIN,
-						    deadline);
-		enum exchange_end end;
-		ssize_t count;
+		bool more;
+		enum exchange_end end = take_head(call, exchange, &more, err);
+		int ready;
 
+		if (!more)
+			return end;
+		/* the time is over, however much still comes */
+		ready = deadline_passed(deadline)
+				? -1
+				: exchange_wait(call, exchange, POLLIN,
+						deadline);
 		if (ready < 0) {
 			err_fill(err, ERR_TIMEOUT, "no response head in time");
 			return EXCHANGE_TIMEOUT;
@@ -222,29 +317,24 @@ static enum exchange_end read_head(struct call *call, struct exchange *exchange,
 			err_fill(err, ERR_CANCELLED, "the client has gone");
 			return EXCHANGE_GONE;
 		}
-		count = recv(exchange->fd, call->in + call->in_len,
-			     room < RELAY_BYTES ? room : RELAY_BYTES,
-			     MSG_DONTWAIT);
-		if (count < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (count <= 0) {
-			err_fill(err, ERR_CLOSED,
-				 "the gateway closed the connection");
-			return EXCHANGE_BROKEN;
-		}
-		exchange->seen += (size_t)count;
-		call->in_len += (size_t)count;
-		end = parse_head(call, err);
-		if (end != EXCHANGE_BROKEN)
-			return end;
 	}
 }
 
-/* An answer before the request is through: an error ends it, as the gateway
- * will not read on; for a success the rest is what it works with. */
-static bool ends_request(const struct call *call, enum exchange_end end)
+/* The gateway speaks before the request is through. A final answer is *answered;
+ * *stop: an error, as the gateway will not read on; for a success the rest is what
+ * it works with. */
+static enum exchange_end listen_early(struct call *call,
+				      struct exchange *exchange, bool *answered,
+				      bool *stop, struct err *err)
 {
-	return end != EXCHANGE_HEAD || call->response.status >= 400;
+	bool more;
+	enum exchange_end end = take_head(call, exchange, &more, err);
+
+	if (more)
+		return EXCHANGE_HEAD;
+	*answered = true;
+	*stop = end != EXCHANGE_HEAD || call->response.status >= 400;
+	return end;
 }
 
 static void wrap(struct parcel *parcel, char size[24], struct slice piece,
@@ -296,11 +386,9 @@ static enum exchange_end send_parcel(struct call *call,
 			if (*answered)
 				return EXCHANGE_HEAD;
 			*answered = true;
-			return read_head(call, exchange, err);
+			return exchange_hear(call, exchange, err);
 		case PUSH_EARLY:
-			end = read_head(call, exchange, err);
-			*answered = true;
-			*stop = ends_request(call, end);
+			end = listen_early(call, exchange, answered, stop, err);
 			if (*stop)
 				return end;
 			break;
@@ -329,9 +417,9 @@ static enum exchange_end send_body(struct call *call, struct exchange *exchange,
 		enum exchange_end end;
 
 		if (!*answered && has_answer(exchange)) {
-			end = read_head(call, exchange, err);
-			*answered = true;
-			if (ends_request(call, end))
+			end = listen_early(call, exchange, answered, &stop,
+					   err);
+			if (stop)
 				return end;
 		}
 		if (body_next(&call->body, buf, &piece, err))
@@ -386,8 +474,8 @@ static enum exchange_end send_request(struct call *call,
 	return EXCHANGE_HEAD;
 }
 
-enum exchange_end exchange_run(struct call *call, bool reuse,
-			       struct exchange *ret, struct err *err)
+enum exchange_end exchange_send(struct call *call, bool reuse,
+				struct exchange *ret, struct err *err)
 {
 	bool answered = false;
 	enum exchange_end end;
@@ -398,7 +486,5 @@ enum exchange_end exchange_run(struct call *call, bool reuse,
 	end = open_connection(call, reuse, ret, err);
 	if (end == EXCHANGE_HEAD)
 		end = send_request(call, ret, &answered, err);
-	if (end == EXCHANGE_HEAD && !answered)
-		end = read_head(call, ret, err);
-	return end;
+	return end == EXCHANGE_HEAD && !answered ? EXCHANGE_SENT : end;
 }

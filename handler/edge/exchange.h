@@ -9,15 +9,8 @@
 #include "base/err.h"
 #include "edge/call.h"
 
-struct exchange {
-	int fd; /* -1: there is no connection */
-	bool fresh;
-	size_t written; /* of the request, to this connection */
-	size_t seen;	/* of a response */
-	bool sent_all;
-};
-
 enum exchange_end {
+	EXCHANGE_SENT,	      /* the request is; no head yet */
 	EXCHANGE_HEAD,	      /* call->response, its body begins in call->in */
 	EXCHANGE_BROKEN,      /* refused, closed or reset: see the evidence */
 	EXCHANGE_TIMEOUT,     /* no connection or no head in time */
@@ -29,10 +22,14 @@ enum exchange_end {
 
 /* reuse: a kept connection may be taken. Sends call->request with call->body from
  * its beginning; an answer that comes before the body is through ends that,
- * unless it is a success. Fills err for all but EXCHANGE_HEAD. The connection is
- * in *ret whatever the end is: exchange_close(), or exchange_keep(). */
-enum exchange_end exchange_run(struct call *call, bool reuse,
-			       struct exchange *ret, struct err *err);
+ * unless it is a success. Fills err where there is trouble. The connection is in
+ * *ret whatever the end is: exchange_close(), or exchange_keep(). */
+enum exchange_end exchange_send(struct call *call, bool reuse,
+				struct exchange *ret, struct err *err);
+
+/* After EXCHANGE_SENT: the head. */
+enum exchange_end exchange_hear(struct call *call, struct exchange *exchange,
+				struct err *err);
 
 void exchange_close(struct exchange *exchange);
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 #include "edge/forwarded.h"
 
@@ -59,10 +60,37 @@ bool forwarded_is_field(const struct request_field *field)
 	return is(field, "Forwarded") || is(field, "X-Real-Ip");
 }
 
-bool forwarded_passes(const struct request_field *field, enum forwarded mode,
+/* The field of this name, where it is the only one. */
+static const struct request_field *single(const struct request *request,
+					  const char *name, size_t len)
+{
+	const struct request_field *found = NULL;
+
+	for (size_t i = 0; i < request->fields_count; i++) {
+		const struct request_field *field = &request->fields[i];
+
+		if (field->name_len != len ||
+		    strncasecmp(field->name, name, len) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = field;
+	}
+	return found;
+}
+
+static const struct request_field *believed(const struct request *request,
+					    const char *name, bool trusted)
+{
+	return trusted ? single(request, name, strlen(name)) : NULL;
+}
+
+bool forwarded_passes(const struct request *request,
+		      const struct request_field *field, enum forwarded mode,
 		      bool trusted)
 {
-	if (!trusted || mode == FORWARDED_NONE)
+	if (!trusted || mode == FORWARDED_NONE ||
+	    !single(request, field->name, field->name_len))
 		return false;
 	return !is(field,
 		   mode == FORWARDED_X ? "X-Forwarded-For" : "Forwarded");
@@ -77,8 +105,7 @@ static void puts_slice(struct buffer *out, struct slice slice)
 static void begin(struct buffer *out, const struct request *request,
 		  const char *line, const char *name, bool trusted)
 {
-	const struct request_field *sent =
-		trusted ? request_field(request, name) : NULL;
+	const struct request_field *sent = believed(request, name, trusted);
 
 	buffer_puts(out, line);
 	if (sent && sent->value.len > 0) {
@@ -100,12 +127,12 @@ static void write_x(struct buffer *out, const struct request *request,
 	begin(out, request, "X-Forwarded-For: ", "X_FORWARDED_FOR", trusted);
 	buffer_puts(out, *remote ? remote : "unknown");
 	buffer_puts(out, "\r\n");
-	if (!trusted || !request_field(request, "X_FORWARDED_HOST")) {
+	if (!believed(request, "X_FORWARDED_HOST", trusted)) {
 		buffer_puts(out, "X-Forwarded-Host: ");
 		buffer_puts(out, request->host);
 		buffer_puts(out, "\r\n");
 	}
-	if (!trusted || !request_field(request, "X_FORWARDED_PROTO")) {
+	if (!believed(request, "X_FORWARDED_PROTO", trusted)) {
 		buffer_puts(out, "X-Forwarded-Proto: ");
 		buffer_puts(out, scheme(request));
 		buffer_puts(out, "\r\n");

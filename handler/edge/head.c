@@ -120,7 +120,8 @@ static bool is_replaced(const struct gateway_settings *gateway,
 	return false;
 }
 
-static bool passes(const struct request_field *field,
+static bool passes(const struct request *request,
+		   const struct request_field *field,
 		   const struct request_field *connection,
 		   const struct head *head, bool trusted)
 {
@@ -133,7 +134,8 @@ static bool passes(const struct request_field *field,
 	    is_named_by_connection(connection, field))
 		return false;
 	return !forwarded_is_field(field) ||
-	       forwarded_passes(field, head->gateway->forwarded, trusted);
+	       forwarded_passes(request, field, head->gateway->forwarded,
+				trusted);
 }
 
 /* USER_AGENT becomes User-Agent. */
@@ -218,6 +220,13 @@ static void write_framing(struct buffer *out, const struct request *request,
 	}
 }
 
+static void write_upgrade(struct buffer *out, struct slice protocols)
+{
+	buffer_puts(out, "Connection: Upgrade\r\nUpgrade: ");
+	buffer_append(out, protocols.data, protocols.len);
+	buffer_puts(out, "\r\n");
+}
+
 void head_write(struct buffer *out, const struct request *request,
 		const struct head *head)
 {
@@ -231,7 +240,7 @@ void head_write(struct buffer *out, const struct request *request,
 	for (size_t i = 0; i < request->fields_count; i++) {
 		const struct request_field *field = &request->fields[i];
 
-		if (!passes(field, connection, head, trusted))
+		if (!passes(request, field, connection, head, trusted))
 			continue;
 		write_name(out, field);
 		buffer_puts(out, ": ");
@@ -247,7 +256,9 @@ void head_write(struct buffer *out, const struct request *request,
 	forwarded_write(out, request, head->gateway->forwarded, trusted);
 	write_set_headers(out, request, head->gateway);
 	write_framing(out, request, head->body);
-	if (head->close)
+	if (request->upgrade.len > 0)
+		write_upgrade(out, request->upgrade);
+	else if (head->close)
 		write_line(out, "Connection", "close");
 	buffer_puts(out, "\r\n");
 }

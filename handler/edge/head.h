@@ -16,7 +16,8 @@ struct head {
 	const struct settings *settings;
 	const struct gateway_settings *gateway;
 	enum http_framing body; /* NONE, LENGTH (the request's), CHUNKED */
-	bool close;		/* no other request will follow */
+	bool close;		/* no other request will follow; a request to
+				 * switch says only that */
 };
 
 /* Appends the whole head. Ask buffer_ok() afterwards. */

@@ -24,6 +24,18 @@ static int seconds(int64_t ms, int high)
 	return (int)clamp((ms + 999) / 1000, 1, high);
 }
 
+/* A restore knows how far it is. */
+static void restore(struct outlook *ret, const struct gateway_row *row)
+{
+	double done = (double)row->progress_bytes;
+
+	if (row->progress_total <= 0)
+		return;
+	ret->progress = done / (double)row->progress_total;
+	if (ret->progress > PROGRESS_MAX)
+		ret->progress = PROGRESS_MAX;
+}
+
 static void start(struct outlook *ret, const struct gateway_row *row,
 		  int64_t now_ms)
 {
@@ -57,8 +69,11 @@ struct outlook outlook_of(const struct gateway_row *row, int64_t usual_ms,
 		outlook.progress = 1;
 		outlook.retry_after_s = 1;
 		break;
-	case STATE_STOPPED:
 	case STATE_RESTORING:
+		start(&outlook, row, now_ms);
+		restore(&outlook, row);
+		break;
+	case STATE_STOPPED:
 	case STATE_STARTING:
 	case STATE_STOPPING:
 		start(&outlook, row, now_ms);

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "edge/html.h"
 #include "edge/problem.h"
+#include "gateway/view.h"
 
 #include "base/banned.h"
 
@@ -150,6 +151,50 @@ static const struct row table[] = {
 			       "http_request_error", "Not now",
 			       "The gateway's state does not allow this.",
 			       "Look at the gateway's status." },
+	[PROBLEM_NOT_RESTORED] = { "not_restored", 409, "Conflict", 0,
+				   "http_request_error",
+				   "This state is no restored one",
+				   "The gateway's files were never restored, "
+				   "or it was started without them: a "
+				   "snapshot of them could push out a good "
+				   "one.",
+				   "Restore a snapshot; or, when these files "
+				   "are the right ones, wakegate backup "
+				   "--force." },
+	[PROBLEM_BACKUP_NOT_CONFIGURED] = { "backup_not_configured", 400,
+					    "Bad Request", 0,
+					    "http_request_error",
+					    "No backup is configured",
+					    "The gateway has no backup in the "
+					    "configuration.",
+					    "For the operator: backup." },
+	[PROBLEM_BACKUP_FAILED] = { "backup_failed", 500,
+				    "Internal Server Error", 0,
+				    "proxy_internal_error",
+				    "The snapshot could not be taken",
+				    "Older snapshots are as they were.",
+				    "For the operator: wakegate events." },
+	[PROBLEM_OPERATION_TIMEOUT] = { "operation_timeout", 504,
+					"Gateway Timeout", 0,
+					"proxy_internal_response",
+					"It is not done yet",
+					"It took longer than its time-outs "
+					"allow, and may still go on.",
+					"Look at the gateway's status." },
+	[PROBLEM_ACTION_FAILED] = { "action_failed", 500,
+				    "Internal Server Error", 0,
+				    "proxy_internal_error",
+				    "The action could not be run",
+				    "Its command was not started.",
+				    "For the operator: actions." },
+	[PROBLEM_TOO_MANY_REQUESTS] = { "too_many_requests", 429,
+					"Too Many Requests", 2,
+					"http_request_denied",
+					"Too many wrong tokens",
+					"So many came from this address that "
+					"none is looked at for a while.",
+					"Send the right one after the time in "
+					"Retry-After." },
 	[PROBLEM_LOOP_DETECTED] = { "loop_detected", 508, "Loop Detected", 0,
 				    "proxy_loop_detected",
 				    "The request goes in a circle",
@@ -209,6 +254,16 @@ static int retry_after(const struct problem *problem)
 		       : row->retry_after_s;
 }
 
+static const char *detail(const struct problem *problem)
+{
+	return problem->detail ? problem->detail : table[problem->code].detail;
+}
+
+static const char *hint(const struct problem *problem)
+{
+	return problem->hint ? problem->hint : table[problem->code].hint;
+}
+
 static void render_json(struct buffer *out, const struct problem *problem)
 {
 	const struct row *row = &table[problem->code];
@@ -223,7 +278,7 @@ static void render_json(struct buffer *out, const struct problem *problem)
 		json_sprintf("urn:problem-type:wakegate:%s", row->word));
 	(void)json_object_set_new(json, "title", json_string(row->title));
 	(void)json_object_set_new(json, "status", json_integer(row->status));
-	(void)json_object_set_new(json, "detail", json_string(row->detail));
+	(void)json_object_set_new(json, "detail", view_text(detail(problem)));
 	(void)json_object_set_new(json, "code", json_string(row->word));
 	(void)json_object_set_new(json, "instance", json_string(problem->id));
 	(void)json_object_set_new(
@@ -235,56 +290,69 @@ static void render_json(struct buffer *out, const struct problem *problem)
 				  json_boolean(problem->retried));
 	if (after)
 		(void)json_object_set_new(json, "retry_after", after);
-	(void)json_object_set_new(json, "hint", json_string(row->hint));
+	(void)json_object_set_new(json, "hint", json_string(hint(problem)));
 	text = json_dumps(json, JSON_COMPACT);
 	buffer_puts(out, text ? text : "{}");
 	buffer_puts(out, "\n");
 }
 
-static void render_html(struct buffer *out, const struct problem *problem)
+static void render_html(struct buffer *out, const struct html *html,
+			const struct problem *problem)
 {
 	const struct row *row = &table[problem->code];
 
-	html_begin(out, row->title, 0);
-	buffer_puts(out, "<p>");
-	html_text(out, row->detail);
+	html_begin(out, html);
+	buffer_printf(out, "<h1>%s</h1>\n<p>", row->title);
+	html_text(out, detail(problem));
 	buffer_puts(out, "</p>\n<p>");
-	html_text(out, row->hint);
+	html_text(out, hint(problem));
 	buffer_printf(out, "</p>\n<p><small>%d %s", row->status, row->word);
 	buffer_puts(out, ", request ");
 	html_text(out, problem->id);
 	buffer_puts(out, "</small></p>\n");
-	html_end(out);
+	html_end(out, html);
 }
 
-void problem_render(struct buffer *out, const struct problem *problem)
+static void render_whole(struct buffer *out, const struct problem *problem)
 {
 	const struct row *row = &table[problem->code];
+	struct html html = { .title = row->title };
 	struct buffer body = BUFFER_INIT(16384);
 
-	if (problem->html)
-		render_html(&body, problem);
-	else
+	if (problem->html) {
+		html_nonce(&html);
+		html_fields(out, &html);
+		render_html(&body, &html, problem);
+	} else {
+		buffer_puts(out, "Content-Type: application/problem+json\r\n");
 		render_json(&body, problem);
-	buffer_printf(out, "Status: %d %s\r\n", row->status, row->reason);
-	buffer_puts(out,
-		    problem->html
-			    ? "Content-Type: text/html; charset=utf-8\r\n"
-			      "Content-Security-Policy: " HTML_POLICY "\r\n"
-			    : "Content-Type: application/problem+json\r\n");
+	}
 	buffer_puts(out, "Cache-Control: no-store\r\n");
 	buffer_printf(out, "Proxy-Status: wakegate; error=%s\r\n", row->error);
 	buffer_printf(out, "X-Request-Id: %s\r\n", problem->id);
 	if (retry_after(problem) > 0)
 		buffer_printf(out, "Retry-After: %d\r\n", retry_after(problem));
+	if (problem->code == PROBLEM_UNAUTHORIZED)
+		buffer_puts(out, "WWW-Authenticate: Bearer\r\n");
 	if (problem->allow)
 		buffer_printf(out, "Allow: %s\r\n", problem->allow);
-	if (!problem->head)
+	if (!problem->head && problem->extent == PROBLEM_WHOLE)
 		buffer_printf(out, "Content-Length: %zu\r\n", body.len);
 	buffer_puts(out, "\r\n");
 	if (!problem->head && body.len > 0)
 		buffer_append(out, body.data, body.len);
 	buffer_free(&body);
+}
+
+void problem_render(struct buffer *out, const struct problem *problem)
+{
+	const struct row *row = &table[problem->code];
+
+	buffer_printf(out, "Status: %d %s\r\n", row->status, row->reason);
+	if (problem->extent == PROBLEM_STATUS_ONLY)
+		buffer_puts(out, "\r\n");
+	else
+		render_whole(out, problem);
 }
 
 void problem_head(struct buffer *out, bool ready, int retry_after_s,
@@ -296,4 +364,32 @@ void problem_head(struct buffer *out, bool ready, int retry_after_s,
 		buffer_printf(out, "Retry-After: %d\r\n", retry_after_s);
 	buffer_printf(out, "Cache-Control: no-store\r\nX-Request-Id: %s\r\n",
 		      id);
+}
+
+void problem_done_head(struct buffer *out, bool done, const char *id)
+{
+	buffer_puts(out,
+		    done ? "Status: 200 OK\r\n" : "Status: 202 Accepted\r\n");
+	buffer_printf(out, "Cache-Control: no-store\r\nX-Request-Id: %s\r\n",
+		      id);
+}
+
+void problem_page_head(struct buffer *out, enum problem_code code,
+		       const char *id)
+{
+	const struct row *row = &table[code];
+
+	buffer_printf(out,
+		      "Status: %d %s\r\nProxy-Status: wakegate; error=%s\r\n"
+		      "Cache-Control: no-store\r\nX-Request-Id: %s\r\n",
+		      row->status, row->reason, row->error, id);
+}
+
+void problem_see_head(struct buffer *out, const char *location, const char *id)
+{
+	buffer_printf(out,
+		      "Status: 303 See Other\r\nLocation: %s\r\n"
+		      "Cache-Control: no-store\r\nX-Request-Id: %s\r\n"
+		      "Content-Length: 0\r\n\r\n",
+		      location, id);
 }

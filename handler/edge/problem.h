@@ -1,8 +1,9 @@
 /* problem.h - our own errors: the only place with statuses of our own
  *
  * RFC 9457 problem details, or a small page for who asks for HTML; RFC 9209
- * Proxy-Status. Everything that a client may read is in problem.c's table;
- * nothing of the request, no path and no secret is ever repeated.
+ * Proxy-Status. Everything that anybody may read is in problem.c's table, which
+ * repeats nothing of the request, no path and no secret; more is for who may
+ * administer.
  */
 #ifndef WAKEGATE_PROBLEM_H
 #define WAKEGATE_PROBLEM_H
@@ -34,9 +35,23 @@ enum problem_code {
 	PROBLEM_NOT_FOUND,
 	PROBLEM_METHOD_NOT_ALLOWED,
 	PROBLEM_CONFLICT,
+	PROBLEM_NOT_RESTORED,
+	PROBLEM_BACKUP_NOT_CONFIGURED,
+	PROBLEM_BACKUP_FAILED,
+	PROBLEM_OPERATION_TIMEOUT,
+	PROBLEM_ACTION_FAILED,
+	PROBLEM_TOO_MANY_REQUESTS,
 	PROBLEM_LOOP_DETECTED,
 	PROBLEM_NOT_CONFIGURED,
 	PROBLEM_MAX_
+};
+
+/* How much of it. As an authorizer's verdict it may be put before another answer,
+ * which then must not get its length, or any of its fields. */
+enum problem_extent {
+	PROBLEM_WHOLE,
+	PROBLEM_WITHOUT_LENGTH,
+	PROBLEM_STATUS_ONLY,
 };
 
 struct problem {
@@ -45,10 +60,13 @@ struct problem {
 	const char *gateway; /* NULL: none */
 	int64_t generation;
 	bool retried;
-	int retry_after_s; /* 0: the code's own, if it has one */
+	int retry_after_s;  /* 0: the code's own, if it has one */
+	const char *detail; /* NULL: the code's own, as is hint */
+	const char *hint;
 	const char *allow; /* for PROBLEM_METHOD_NOT_ALLOWED */
 	bool html;
 	bool head; /* without a body */
+	enum problem_extent extent;
 };
 
 /* Appends the whole response as RFC 3875, 6 has it. */
@@ -64,5 +82,15 @@ enum problem_code problem_of_row(const struct gateway_row *row);
  * no problem: ready, or "come again". */
 void problem_head(struct buffer *out, bool ready, int retry_after_s,
 		  const char *id);
+
+/* The same lines where it was done, or (202) goes on without us. */
+void problem_done_head(struct buffer *out, bool done, const char *id);
+
+/* Those of a page that tells of a problem among other things. */
+void problem_page_head(struct buffer *out, enum problem_code code,
+		       const char *id);
+
+/* "Look there": the result of what was sent. location: relative. */
+void problem_see_head(struct buffer *out, const char *location, const char *id);
 
 #endif

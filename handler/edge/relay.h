@@ -1,6 +1,7 @@
 /* relay.h - the gateway's response, to the client, as it comes
  *
- * What came is written; when the gateway pauses it is flushed.
+ * What came is written; when the gateway pauses it is flushed. Only the head
+ * of a short answer is held back, for 100 ms at most, until its body begins.
  */
 #ifndef WAKEGATE_RELAY_H
 #define WAKEGATE_RELAY_H
@@ -21,7 +22,8 @@ enum relay_end {
 	RELAY_GONE,   /* the client left */
 };
 
-/* call->response is in call->in, with the body's beginning. Keeps or closes the
+/* After a 101 the connection is in call->tunnel_fd. Else:
+ * call->response is in call->in, with the body's beginning. Keeps or closes the
  * connection. A response that broke off is the caller's to discard or abort, so
  * that it does not look complete. */
 enum relay_end relay_response(struct call *call, struct exchange *exchange,

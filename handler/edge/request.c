@@ -21,6 +21,10 @@ struct environment {
 	const char *remote_user;
 	const char *https;
 	const char *scheme;
+	const char *role;
+	const char *fcgi_role;
+	const char *apache_role;
+	const char *password;
 };
 
 static bool is_clean(const char *text)
@@ -50,6 +54,10 @@ static void take_variable(struct environment *ret, const char *variable)
 		{ "REMOTE_USER=", &ret->remote_user },
 		{ "HTTPS=", &ret->https },
 		{ "REQUEST_SCHEME=", &ret->scheme },
+		{ "WAKEGATE_ROLE=", &ret->role },
+		{ "FCGI_ROLE=", &ret->fcgi_role },
+		{ "FCGI_APACHE_ROLE=", &ret->apache_role },
+		{ "REMOTE_PASSWD=", &ret->password },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -122,6 +130,19 @@ const struct request_field *request_field(const struct request *request,
 			return field;
 	}
 	return NULL;
+}
+
+void request_drop(struct request *request, const char *name)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < request->fields_count; i++) {
+		const struct request_field *field = &request->fields[i];
+
+		if (!request_name_is(field->name, field->name_len, name))
+			request->fields[kept++] = *field;
+	}
+	request->fields_count = kept;
 }
 
 bool request_name_is(const char *name, size_t len, const char *text)
@@ -233,6 +254,48 @@ static bool has_html(struct slice accept)
 	return false;
 }
 
+/* A browser is not asked to switch to HTTP/2 here: that would take the rest of the
+ * connection past whoever looks at requests. */
+static struct slice read_upgrade(const struct request *request)
+{
+	const struct request_field *upgrade = request_field(request, "UPGRADE");
+	const struct request_field *connection =
+		request_field(request, "CONNECTION");
+
+	if (!upgrade || !connection || request->transfer_coded ||
+	    !http_has_token(connection->value, "upgrade") ||
+	    http_has_token(upgrade->value, "h2c"))
+		return (struct slice){ 0 };
+	return upgrade->value;
+}
+
+/* mod_fcgid hides Upgrade; an extended CONNECT (RFC 8441) has none. */
+static bool is_websocket(const struct request *request)
+{
+	const struct request_field *upgrade = request_field(request, "UPGRADE");
+
+	return (upgrade && http_has_token(upgrade->value, "websocket")) ||
+	       request_field(request, "SEC_WEBSOCKET_KEY") ||
+	       request_field(request, "SEC_WEBSOCKET_VERSION") ||
+	       (request->method && strcmp(request->method, "CONNECT") == 0);
+}
+
+static enum request_role read_role(const struct environment *environment)
+{
+	const char *role = environment->role;
+
+	if (!role || !*role)
+		return environment->fcgi_role && strcmp(environment->fcgi_role,
+							"AUTHORIZER") == 0
+			       ? ROLE_AUTHORIZER
+			       : ROLE_RESPONDER;
+	if (strcmp(role, "responder") == 0)
+		return ROLE_RESPONDER;
+	if (strcmp(role, "authorizer") == 0)
+		return ROLE_AUTHORIZER;
+	return strcmp(role, "refusal") == 0 ? ROLE_REFUSAL : ROLE_UNKNOWN;
+}
+
 static void read_manner(struct request *ret)
 {
 	const struct request_field *accept = request_field(ret, "ACCEPT");
@@ -245,11 +308,27 @@ static void read_manner(struct request *ret)
 			  !request_field(ret, "UPGRADE") &&
 			  !request_field(ret, "SEC_WEBSOCKET_KEY");
 	ret->transfer_coded = coded && coded->value.len > 0;
+	ret->upgrade = read_upgrade(ret);
+	ret->websocket = is_websocket(ret);
 }
 
 static const char *or_empty(const char *text)
 {
 	return text ? text : "";
+}
+
+/* The web server undoes chunked, and leaves a coding before it to whoever takes
+ * the body: the gateway would not be told of it. */
+static int check_coding(const struct request *request, struct err *err)
+{
+	const struct request_field *coded =
+		request_field(request, "TRANSFER_ENCODING");
+
+	if (coded && http_has_token(coded->value, "chunked") &&
+	    !http_slice_is(coded->value, "chunked"))
+		return err_set(err, ERR_INVALID,
+			       "a Transfer-Encoding of more than chunked");
+	return 0;
 }
 
 static int read_rest(struct request *ret, const struct environment *environment,
@@ -264,7 +343,8 @@ static int read_rest(struct request *ret, const struct environment *environment,
 	if (environment->content_type && *environment->content_type)
 		ret->content_type = environment->content_type;
 	if (read_method(ret, environment->method, err) ||
-	    read_length(ret, environment->content_length, err))
+	    read_length(ret, environment->content_length, err) ||
+	    check_coding(ret, err))
 		return -1;
 	if (!environment->uri || !*environment->uri)
 		return err_set(err, ERR_INVALID,
@@ -278,6 +358,8 @@ static int read_rest(struct request *ret, const struct environment *environment,
 
 int request_read(struct request *ret, char **envp, struct err *err)
 {
+	static const char *const mod_fcgid_roles[] = { "ACCESS_CHECKER",
+						       "AUTHORIZER", NULL };
 	struct environment environment = { 0 };
 	bool broken;
 
@@ -294,6 +376,12 @@ int request_read(struct request *ret, char **envp, struct err *err)
 	broken = take_all(ret, &environment, envp, err) != 0;
 	ret->remote_addr = or_empty(environment.remote_addr);
 	ret->remote_user = or_empty(environment.remote_user);
+	ret->server_port = or_empty(environment.server_port);
+	ret->role = read_role(&environment);
+	/* mod_fcgid's; under mod_authnz_fcgi we are an AUTHENTICATOR */
+	ret->bare_verdict =
+		is_one_of(or_empty(environment.apache_role), mod_fcgid_roles);
+	ret->asks_password = environment.password != NULL;
 	ret->https = (environment.https && *environment.https &&
 		      strcasecmp(environment.https, "off") != 0) ||
 		     (environment.scheme &&

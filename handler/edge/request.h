@@ -22,6 +22,14 @@ struct request_field {
 	size_t name_len;
 };
 
+/* What the web server wants of us: FCGI_ROLE, or WAKEGATE_ROLE before it. */
+enum request_role {
+	ROLE_RESPONDER,	 /* to answer the request */
+	ROLE_AUTHORIZER, /* to say whether it may be passed on */
+	ROLE_REFUSAL,	 /* to say why it may not, after it was refused */
+	ROLE_UNKNOWN,	 /* WAKEGATE_ROLE has another value */
+};
+
 struct request {
 	const char *method;
 	struct slice target;	   /* origin form, as it came, or "*" */
@@ -33,6 +41,9 @@ struct request {
 	const char *content_type; /* NULL: none */
 	const char *remote_addr;  /* "" : not known */
 	const char *remote_user;  /* "" : nobody */
+	const char *server_port;  /* "" : not known */
+	struct slice upgrade;	  /* protocols to switch to; no len: none */
+	enum request_role role;
 	bool https;
 	bool head;	     /* HEAD */
 	bool idempotent;     /* RFC 9110, 9.2.2 */
@@ -40,6 +51,9 @@ struct request {
 	bool transfer_coded; /* there is a body, of unknown length */
 	bool wants_html;     /* Accept has text/html */
 	bool navigation;     /* a browser goes to a page */
+	bool websocket;	     /* as far as the web server lets us see it */
+	bool bare_verdict;   /* the authorizer's fields reach the client */
+	bool asks_password;  /* it is to say whether a password is right */
 };
 
 /* ERR_INVALID: CR, LF or another control character anywhere, a method or a field
@@ -52,6 +66,9 @@ int request_read(struct request *ret, char **envp, struct err *err);
  * NULL when there is none. */
 const struct request_field *request_field(const struct request *request,
 					  const char *name);
+
+/* Takes all fields of that name out. */
+void request_drop(struct request *request, const char *name);
 
 /* Is name, as above, the field that text (Title-Case, with '-') means? */
 bool request_name_is(const char *name, size_t len, const char *text);

@@ -6,16 +6,18 @@
 
 static bool can_repeat(const struct retry_evidence *evidence)
 {
-	if (evidence->seen > 0 || !evidence->body_replayable)
+	if (!evidence->body_replayable)
 		return false;
-	return evidence->written == 0 || evidence->repeatable;
+	return evidence->repeatable ||
+	       (evidence->written == 0 && evidence->seen == 0);
 }
 
 enum retry retry_decide(const struct retry_evidence *evidence)
 {
-	if (evidence->seen > 0)
+	if (evidence->seen > 0 && evidence->retried)
 		return RETRY_CLOSED;
-	if (!evidence->fresh && can_repeat(evidence))
+	/* who began to answer was not closed while idle */
+	if (!evidence->fresh && evidence->seen == 0 && can_repeat(evidence))
 		return RETRY_DIAL;
 	if (evidence->retried)
 		return RETRY_CRASHED;

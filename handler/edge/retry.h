@@ -6,8 +6,9 @@
  *	it may have been delivered		give up: 502 gateway_closed
  *
  * A request can be repeated when not one byte of it was written; or when its
- * method is idempotent or it has an Idempotency-Key, nothing of a response came,
- * and what was read of its body is still held.
+ * method is idempotent or it has an Idempotency-Key. What was read of its body must
+ * still be held, and nothing of a response may have left for the client: for that
+ * the caller sees.
  */
 #ifndef WAKEGATE_RETRY_H
 #define WAKEGATE_RETRY_H

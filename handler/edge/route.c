@@ -82,6 +82,14 @@ static bool is_path(struct slice path, const char *text)
 	       memcmp(path.data, text, path.len) == 0;
 }
 
+static bool is_below(struct slice path, const char *text)
+{
+	size_t len = strlen(text);
+
+	return path.len > len && memcmp(path.data, text, len) == 0 &&
+	       path.data[len] == '/';
+}
+
 enum route route_find(const struct settings *settings, const char *host,
 		      struct slice path, const struct gateway_settings **ret)
 {
@@ -94,6 +102,12 @@ enum route route_find(const struct settings *settings, const char *host,
 	below = route_below_mount(gateway, path);
 	if (is_path(below, gateway->status_path))
 		return ROUTE_STATUS;
+	if (is_path(below, gateway->admin_path) ||
+	    is_below(below, gateway->admin_path) ||
+	    is_path(below, gateway->page_path) ||
+	    is_below(below, gateway->page_path) ||
+	    (gateway->metrics_path && is_path(below, gateway->metrics_path)))
+		return ROUTE_ADMIN;
 	for (char **one = gateway->no_wake; one && *one; one++) {
 		if (is_path(below, *one) || is_path(path, *one))
 			return ROUTE_NO_WAKE;

@@ -11,6 +11,8 @@ enum route {
 	ROUTE_GATEWAY, /* is passed on */
 	ROUTE_NO_WAKE, /* is passed on, but only to a gateway that is ready */
 	ROUTE_STATUS,  /* ours: the gateway's status */
+	ROUTE_ADMIN,   /* ours: routes.admin and routes.page, all below them,
+			* routes.metrics */
 };
 
 /* path: as it came, not decoded. Of two gateways at the same mount, the one that

@@ -57,6 +57,8 @@ static void render_json(struct buffer *out, const struct status *status)
 	if (status->config_error)
 		(void)json_object_set_new(json, "config_error",
 					  json_string(status->config_error));
+	if (status->page)
+		(void)json_object_set(json, "page", status->page);
 	text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	buffer_puts(out, text ? text : "{}");
 	buffer_puts(out, "\n");
@@ -64,12 +66,13 @@ static void render_json(struct buffer *out, const struct status *status)
 
 void status_render(struct buffer *out, const struct status *status)
 {
-	struct buffer body = BUFFER_INIT(16384);
+	struct buffer body = BUFFER_INIT(32768);
 
 	render_json(&body, status);
-	problem_head(out, status->row->state == STATE_READY,
+	problem_head(out, status->page || status->row->state == STATE_READY,
 		     status->outlook.retry_after_s, status->id);
-	buffer_puts(out, "Content-Type: application/json\r\n");
+	buffer_puts(out, "Content-Type: application/json\r\n"
+			 "X-Content-Type-Options: nosniff\r\n");
 	if (!status->head)
 		buffer_printf(out, "Content-Length: %zu\r\n", body.len);
 	buffer_puts(out, "\r\n");

@@ -14,9 +14,15 @@ bool worker_is_cgi(void);
 bool worker_is_fastcgi(void);
 
 /* Answers one request (CGI) or requests until SIGTERM or SIGUSR1 (FastCGI).
- * config: what -c gave, or NULL. Gives the exit status. A configuration that
- * can't be read is answered with the problem `not_configured`. Under CGI nobody
- * may pass on argv: a query string becomes arguments there (RFC 3875, 4.4). */
+ * config: what -c gave, or NULL. A configuration that can't be read is answered
+ * with the problem `not_configured`. Under CGI nobody may pass on argv: a query
+ * string becomes arguments there (RFC 3875, 4.4). Gives the exit status; under CGI
+ * it is a failure when a response broke off, for whoever watches the process: no
+ * web server makes use of it. */
 int worker_run(const char *config);
+
+/* Answers FastCGI requests that come through a listening socket, which it closes,
+ * as worker_run() does. */
+int worker_serve(const char *config, int listen_fd, int threads);
 
 #endif

@@ -44,9 +44,14 @@ static enum request_action decide(const struct wait *wait,
 	return lifecycle_request(row, &view);
 }
 
-/* Reads the row; a database that was replaced or is damaged is opened anew. */
-static int read_row(const struct ensure *ensure, struct gateway_row *ret,
-		    struct err *err)
+static void be_slow(const struct ensure *ensure)
+{
+	if (ensure->on_slow)
+		ensure->on_slow(ensure->user);
+}
+
+int ensure_read(const struct ensure *ensure, struct gateway_row *ret,
+		struct err *err)
 {
 	const char *name = ensure->gateway->name;
 
@@ -54,6 +59,7 @@ static int read_row(const struct ensure *ensure, struct gateway_row *ret,
 		return 0;
 	if (err->code != ERR_STORE_MOVED && err->code != ERR_CORRUPT)
 		return -1;
+	be_slow(ensure);
 	if (store_reopen(ensure->store, err))
 		return -1;
 	return store_read(ensure->store, name, ret, err);
@@ -115,7 +121,7 @@ static int claim(struct wait *wait, struct err *err)
 
 	if (open_taken(&fd, ensure, LOCK_OWNER, err))
 		return err->code == ERR_BUSY ? 0 : -1;
-	if (read_row(ensure, &row, err))
+	if (ensure_read(ensure, &row, err))
 		return -1;
 	if (decide(wait, &row, false) != REQUEST_CLAIM)
 		return 0;
@@ -181,29 +187,34 @@ static int step(struct wait *wait, const struct gateway_row *row, bool *done,
 /* False when nobody waits for the answer any more. */
 static bool pause_once(struct wait *wait)
 {
-	struct pollfd client = { .fd = wait->ensure->watch_fd,
-				 .events = POLLRDHUP };
+	const struct ensure *ensure = wait->ensure;
+	struct pollfd client = { .fd = ensure->watch_fd, .events = POLLRDHUP };
 	int left = deadline_left_ms(wait->deadline);
 	int ms = left >= 0 && left < wait->pause_ms ? left : wait->pause_ms;
 
 	wait->pause_ms += wait->pause_ms / 2;
 	if (wait->pause_ms > PAUSE_MAX_MS)
 		wait->pause_ms = PAUSE_MAX_MS;
-	return poll(&client, 1, ms) <= 0;
+	return ensure->on_pause ? ensure->on_pause(ensure->user, ms)
+				: poll(&client, 1, ms) <= 0;
 }
 
 /* Before the first pause: a place among the waiters. */
 static int take_place(struct wait *wait, bool *done, enum ensure_answer *answer,
 		      struct err *err)
 {
+	const struct ensure *ensure = wait->ensure;
+
 	if (wait->placed)
 		return 0;
-	wait->placed = true;
-	if (lock_wait_place(wait->lock_fd, wait->ensure->gateway->waiting_max,
-			    err) == 0)
-		return 0;
-	if (err->code != ERR_BUSY)
-		return -1;
+	if (!ensure->on_wait || ensure->on_wait(ensure->user, true)) {
+		wait->placed = true;
+		if (lock_wait_place(wait->lock_fd, ensure->gateway->waiting_max,
+				    err) == 0)
+			return 0;
+		if (err->code != ERR_BUSY)
+			return -1;
+	}
 	*done = true;
 	*answer = ENSURE_OVERLOADED;
 	return 0;
@@ -231,9 +242,21 @@ static int wait_until_done(struct wait *wait, struct gateway_row *row,
 			*answer = ENSURE_GONE;
 			return 0;
 		}
-		if (read_row(wait->ensure, row, err))
+		if (ensure_read(wait->ensure, row, err))
 			return -1;
 	}
+}
+
+static void note_found(struct found *found, const struct gateway_row *row)
+{
+	if (!found || found->known)
+		return;
+	*found = (struct found){
+		.known = true,
+		.state = row->state,
+		.generation = row->generation,
+		.at_ms = clock_wall_ms(),
+	};
 }
 
 int ensure_ready(const struct ensure *ensure, struct seen seen,
@@ -248,14 +271,22 @@ int ensure_ready(const struct ensure *ensure, struct seen seen,
 	enum ensure_answer answer = ENSURE_READY;
 	int result = 0;
 
-	if (read_row(ensure, ret_row, err))
+	if (ensure_read(ensure, ret_row, err))
 		return -1;
 	if (decide(&wait, ret_row, true) != REQUEST_PASS) {
+		int64_t began_ms = clock_mono_ms();
+
+		be_slow(ensure);
+		note_found(ensure->found, ret_row);
 		if (lock_open(&wait.lock_fd, ensure->settings->state_dir,
 			      ensure->gateway->name, err))
 			return -1;
 		result = wait_until_done(&wait, ret_row, &answer, err);
 		(void)close(wait.lock_fd);
+		if (wait.placed && ensure->on_wait)
+			(void)ensure->on_wait(ensure->user, false);
+		if (ensure->found)
+			ensure->found->waited_ms += clock_mono_ms() - began_ms;
 	}
 	if (result == 0)
 		*ret = answer;
@@ -269,7 +300,7 @@ int ensure_claim(const struct ensure *ensure, int64_t *ret_generation,
 	struct gateway_row row;
 
 	if (open_taken(&fd, ensure, LOCK_OWNER, err) ||
-	    read_row(ensure, &row, err))
+	    ensure_read(ensure, &row, err))
 		return -1;
 	return claim_row(ensure, &row, fd, ret_generation, err);
 }
@@ -283,7 +314,7 @@ int ensure_watched(const struct ensure *ensure, struct err *err)
 
 	if (open_taken(&fd, ensure, LOCK_OWNER, err))
 		return err->code == ERR_BUSY ? 0 : -1;
-	if (read_row(ensure, &row, err))
+	if (ensure_read(ensure, &row, err))
 		return -1;
 	if (row.state != STATE_READY)
 		return 0;

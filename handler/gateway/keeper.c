@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "gateway/holder.h"
 #include "gateway/keeper_private.h"
 #include "gateway/lock.h"
 #include "gateway/output.h"
@@ -21,6 +22,7 @@
 
 #define REPLACE_DEADLINE_MS 5000
 #define LOCK_PAUSE_MS	    5
+#define SIGN_MS		    3000 /* more than a claim and a start take */
 
 /* Without it a poke is seen at the next tick. */
 static void watch_lock(struct keeper *keeper)
@@ -73,26 +75,78 @@ static int inherit_lock(struct keeper *keeper, int own_fd, enum lock_byte byte,
 	return 0;
 }
 
-/* Ends the owner that lives but is silent, and takes its byte. */
-static int replace_owner(struct keeper *keeper, struct err *err)
+static int check_silent(const struct keeper *keeper, struct err *err)
+{
+	int64_t silent_ms = clock_wall_ms() - keeper->row.heartbeat_ms;
+
+	if (silent_ms > (int64_t)keeper->gateway->lease_s * 1000)
+		return 0;
+	return err_set(err, ERR_BUSY, "the owner speaks again");
+}
+
+static int kill_owners(const struct keeper *keeper,
+		       const struct process_list *list, struct err *err)
+{
+	int count = process_signal(list, NULL, SIGKILL, err);
+
+	if (count > 0)
+		log_line(LEVEL_WARNING,
+			 "gateway=%s generation=%lld msg=\"an owner that was "
+			 "silent since %lld was killed\"",
+			 keeper->row.name, (long long)keeper->row.generation,
+			 (long long)keeper->row.heartbeat_ms);
+	return count;
+}
+
+/* Ends the owner that the row names; gives how many that were. */
+static int kill_named(const struct keeper *keeper, struct err *err)
 {
 	CLEANUP(process_list_free) struct process_list list = { .count = 0 };
-	struct deadline deadline = deadline_in(REPLACE_DEADLINE_MS);
-	const struct gateway_row *row = &keeper->row;
-	int64_t silent_ms = clock_wall_ms() - row->heartbeat_ms;
+	const struct process_id *owner = &keeper->row.owner;
 
-	if (silent_ms <= (int64_t)keeper->gateway->lease_s * 1000)
-		return err_set(err, ERR_BUSY, "the owner speaks again");
 	if (process_look(&list, keeper->instance, NULL, err))
 		return -1;
 	for (size_t i = 0; i < list.count; i++)
-		list.items[i].ours = list.items[i].id.pid == row->owner.pid &&
-				     list.items[i].id.start == row->owner.start;
-	if (process_signal(&list, NULL, SIGKILL, err) > 0)
-		log_line(LEVEL_WARNING,
-			 "gateway=%s msg=\"keeper %ld was silent for %lld ms, "
-			 "killed\"",
-			 row->name, (long)row->owner.pid, (long long)silent_ms);
+		list.items[i].ours = list.items[i].id.pid == owner->pid &&
+				     list.items[i].id.start == owner->start;
+	return kill_owners(keeper, &list, err);
+}
+
+/* The row names nobody who lives: whoever holds the byte has not signed. It gets
+ * time to, since it may have taken the byte only now. */
+static int kill_unnamed(struct keeper *keeper, struct err *err)
+{
+	CLEANUP(process_list_free) struct process_list before = { .count = 0 };
+	CLEANUP(process_list_free) struct process_list list = { .count = 0 };
+
+	if (holder_list(&before, keeper->lock_fd, err))
+		return -1;
+	(void)deadline_pause(deadline_never(), SIGN_MS);
+	if (holder_list(&list, keeper->lock_fd, err) ||
+	    store_read(keeper->store, keeper->gateway->name, &keeper->row,
+		       err) ||
+	    check_silent(keeper, err))
+		return -1;
+	for (size_t i = 0; i < list.count; i++)
+		list.items[i].ours =
+			process_find(&before, list.items[i].id) != NULL;
+	return kill_owners(keeper, &list, err);
+}
+
+/* Ends the owner that lives but is silent, and takes its byte. */
+static int replace_owner(struct keeper *keeper, struct err *err)
+{
+	struct deadline deadline;
+	int count;
+
+	if (check_silent(keeper, err))
+		return -1;
+	count = kill_named(keeper, err);
+	if (count == 0)
+		count = kill_unnamed(keeper, err);
+	if (count < 0)
+		return -1;
+	deadline = deadline_in(REPLACE_DEADLINE_MS);
 	while (lock_take(keeper->lock_fd, LOCK_OWNER, err)) {
 		if (err->code != ERR_BUSY)
 			return -1;
@@ -176,29 +230,20 @@ static int prepare(struct keeper *keeper, struct err *err)
 			   keeper->gateway->name, err);
 }
 
-static void sign_row(struct keeper *keeper)
-{
-	struct process_self self;
-
-	process_self(&self);
-	/* of another boot: pids and start times mean others */
-	if (keeper->row.owner_boot[0] && self.boot[0] &&
-	    strcmp(keeper->row.owner_boot, self.boot) != 0)
-		keeper->row.process = (struct process_id){ .pid = 0 };
-	keeper->row.owner = self.id;
-	(void)snprintf(keeper->row.owner_boot, sizeof(keeper->row.owner_boot),
-		       "%s", self.boot);
-	keeper_write(keeper, NULL, NULL);
-}
-
 static void run_actions(struct keeper *keeper)
 {
 	static enum lifecycle_action (*const handlers[ACTION_MAX_])(
 		struct keeper *) = {
-		[ACTION_LOOK] = keeper_look,	 [ACTION_CLEAN] = keeper_clean,
-		[ACTION_SPAWN] = keeper_spawn,	 [ACTION_ADOPT] = keeper_adopt,
-		[ACTION_PROBE] = keeper_watch,	 [ACTION_SERVE] = keeper_watch,
-		[ACTION_STOP] = keeper_stop,	 [ACTION_PROVE] = keeper_prove,
+		[ACTION_LOOK] = keeper_look,
+		[ACTION_CLEAN] = keeper_clean,
+		[ACTION_RESTORE] = keeper_restore,
+		[ACTION_SPAWN] = keeper_spawn,
+		[ACTION_ADOPT] = keeper_adopt,
+		[ACTION_PROBE] = keeper_watch,
+		[ACTION_SERVE] = keeper_watch,
+		[ACTION_DRAIN] = keeper_drain,
+		[ACTION_STOP] = keeper_stop,
+		[ACTION_PROVE] = keeper_prove,
 		[ACTION_SETTLE] = keeper_settle,
 	};
 	enum lifecycle_action action = ACTION_LOOK;
@@ -230,14 +275,17 @@ int keeper_run(const struct settings *settings,
 		.inotify_fd = -1,
 		.output_fd = -1,
 		.pidfd = -1,
+		.work_fd = -1,
+		.next_backup = deadline_never(),
 	};
 	int result = -1;
 
 	if (prepare(&keeper, err) == 0 &&
 	    take_over(&keeper, options, err) == 0) {
 		watch_lock(&keeper);
-		sign_row(&keeper);
+		keeper_sign(&keeper);
 		run_actions(&keeper);
+		keeper_stay_on(&keeper);
 		result = 0;
 	}
 	release(&keeper);

@@ -129,7 +129,7 @@ static enum lifecycle_action nothing_runs(struct keeper *keeper)
 		keeper->row.want =
 			WANT_RUN; /* starting it is all there is to do */
 	keeper->row.process = (struct process_id){ .pid = 0 };
-	return keeper_decide(keeper, EVENT_NOTHING_RUNS);
+	return keeper_gate(keeper);
 }
 
 /* Ours lives and has not got the port: is it one that boots, or a leftover? The
@@ -218,6 +218,7 @@ static enum lifecycle_action spawn_failed(struct keeper *keeper,
 	keeper->row.process = (struct process_id){ .pid = 0 };
 	(void)keeper_decide(keeper, EVENT_SPAWN_FAILED);
 	keeper_write(keeper, "failed", "{\"reason\":\"spawn_failed\"}");
+	keeper_count(keeper, "starts", "spawn_failed");
 	return ACTION_END;
 }
 

@@ -17,6 +17,7 @@
 
 #define PROVE_DEADLINE_MS    10000
 #define PROVE_PAUSE_FIRST_MS 2
+#define MEND_AFTER_MS	     2000 /* who does not die by then may hang */
 #define PROVE_PAUSE_MAX_MS   100
 #define STOP_LOOK_MS	     100
 #define EXITS_WINDOW_MS	     60000
@@ -66,11 +67,13 @@ static bool is_over(const struct keeper *keeper, struct remains remains)
 static bool kill_all(struct keeper *keeper)
 {
 	struct deadline deadline = deadline_in(PROVE_DEADLINE_MS);
+	struct deadline mend = deadline_in(MEND_AFTER_MS);
 	int pause_ms = PROVE_PAUSE_FIRST_MS;
 	char detail[DETAIL_BYTES];
 	int killed = 0;
 	bool over;
 
+	keeper_backup_cancel(keeper);
 	keeper_read(
 		keeper); /* nothing is killed for a generation that is past */
 	for (;;) {
@@ -80,6 +83,11 @@ static bool kill_all(struct keeper *keeper)
 			       look_and_signal(keeper, SIGKILL, &killed));
 		if (over || deadline_passed(deadline))
 			break;
+		if (deadline_passed(mend)) {
+			keeper_mend_mounts(keeper);
+			mend = deadline_never();
+			deadline = deadline_in(PROVE_DEADLINE_MS);
+		}
 		keeper_poll(keeper, deadline_in(pause_ms));
 		keeper_heartbeat(keeper);
 		if (pause_ms < PROVE_PAUSE_MAX_MS)
@@ -134,6 +142,8 @@ enum lifecycle_action keeper_prove(struct keeper *keeper)
 	if (!kill_all(keeper))
 		return not_dead(keeper);
 	remove_lock_files(keeper->gateway);
+	if (keeper_wants_end(keeper) || keeper->idle)
+		keeper_backup_on_stop(keeper);
 	return keeper->lost ? ACTION_END : keeper_decide(keeper, EVENT_GONE);
 }
 
@@ -180,16 +190,28 @@ static void await_end(struct keeper *keeper, struct deadline deadline)
 	}
 }
 
+static void signal_end(const struct keeper *keeper)
+{
+	signal_main(keeper, SIGTERM);
+	signal_main(keeper, SIGCONT); /* a stopped one would not hear it */
+}
+
 enum lifecycle_action keeper_stop(struct keeper *keeper)
 {
 	struct deadline deadline =
 		deadline_in((int64_t)keeper->gateway->stop_timeout_s * 1000);
 
-	keeper_write(keeper, "stopping", NULL);
+	/* Nobody was there a moment ago. Each moment more may bring a request past
+	 * us, straight from a web server: so the event is written afterwards. */
+	if (keeper->idle && !keeper->lost)
+		signal_end(keeper);
+	keeper_backup_cancel(keeper);
+	keeper_write(keeper, "stopping",
+		     keeper->idle ? "{\"reason\":\"idle\"}" : NULL);
 	if (keeper->lost)
 		return ACTION_END;
-	signal_main(keeper, SIGTERM);
-	signal_main(keeper, SIGCONT); /* a stopped one would not hear it */
+	if (!keeper->idle)
+		signal_end(keeper);
 	signal_listener(keeper);
 	await_end(keeper, deadline);
 	output_tail(keeper->row.output_tail, sizeof(keeper->row.output_tail),
@@ -203,6 +225,7 @@ static struct settlement settle(struct keeper *keeper)
 	struct ending ending = {
 		.wanted = keeper_wants_end(keeper),
 		.hold = row->hold,
+		.idle = keeper->idle && !keeper_wants_end(keeper),
 		.timeout = keeper->timed_out,
 		.answered = row->answered_ms != 0,
 		.exit_code = row->exit_code,
@@ -216,6 +239,14 @@ static struct settlement settle(struct keeper *keeper)
 			      &err))
 		ending.exits = 0; /* not to be known now: no loop is assumed */
 	return lifecycle_settle(&ending, keeper->gateway);
+}
+
+/* How a start ended that never became ready. */
+static const char *failed_start(const struct keeper *keeper)
+{
+	if (keeper->timed_out)
+		return "timeout";
+	return keeper_wants_end(keeper) ? "stopped" : "exited";
 }
 
 static void write_settlement(struct keeper *keeper,
@@ -246,6 +277,8 @@ static void write_settlement(struct keeper *keeper,
 		       "{\"reason\":\"%s\",\"failures\":%d}",
 		       settlement->reason, settlement->failures);
 	keeper_write(keeper, kinds[settlement->state], detail);
+	if (keeper->spawned && !keeper->timed)
+		keeper_count(keeper, "starts", failed_start(keeper));
 }
 
 /* A restart goes on as the next generation, in a keeper of its own that reads the

@@ -1,5 +1,6 @@
 /* keeper_private.h - the keeper's parts: one file each for its row (keeper_row.c),
- * looking, spawning and adopting (keeper_begin.c), watching (keeper_watch.c),
+ * looking, spawning and adopting (keeper_begin.c), restoring (keeper_restore.c),
+ * watching (keeper_watch.c), snapshots (keeper_backup.c), idleness (keeper_idle.c),
  * stopping and proving (keeper_end.c); keeper.c goes from one to the next.
  */
 #ifndef WAKEGATE_KEEPER_PRIVATE_H
@@ -40,6 +41,18 @@ struct keeper {
 	bool timed_out;	   /* the start */
 	bool timed;	   /* the start's duration is recorded */
 
+	bool idle;	   /* being stopped because nobody uses it */
+	int64_t active_at; /* when it was seen in use last, on the clock of
+			    * deadlines; 0: never */
+	struct deadline next_usage;
+
+	struct snapshot_run *work; /* a snapshot being made; NULL: none */
+	int work_fd;		   /* of what wakegate-snapshot says; -1 */
+	int64_t work_steps;
+	struct deadline work_stall;
+	struct deadline next_backup;
+	bool clean_due; /* a restore may have left its traces */
+
 	struct deadline start_deadline;
 	struct deadline next_probe;
 	struct deadline next_tick;
@@ -55,10 +68,17 @@ enum lifecycle_action keeper_decide(struct keeper *keeper,
 /* Writes the row with an event (kind NULL: none); detail is a JSON object or NULL. A
  * failure is logged and made good later; another generation sets lost. */
 void keeper_write(struct keeper *keeper, const char *kind, const char *detail);
+/* The same, and the wish to restore is fulfilled. */
+void keeper_write_restored(struct keeper *keeper, const char *kind,
+			   const char *detail);
+/* Writes who owns it: this process, as far as /proc says. */
+void keeper_sign(struct keeper *keeper);
 /* Reads what others write: want, hold, answered_ms... ; saves what is unsaved. */
 void keeper_read(struct keeper *keeper);
 /* Writes a heartbeat when one is due. */
 void keeper_heartbeat(struct keeper *keeper);
+/* Adds one to a counter of observed.h; best effort. */
+void keeper_count(struct keeper *keeper, const char *name, const char *label);
 /* reason: a word; the rest a sentence for people. */
 void keeper_reason(struct keeper *keeper, const char *reason,
 		   const char *format, ...)
@@ -79,10 +99,41 @@ bool keeper_may_live(const struct keeper *keeper);
 int keeper_list(struct keeper *keeper, struct process_list *ret,
 		struct err *err);
 
+/* --- keeper_restore.c */
+
+/* Nothing runs: may it be spawned, or is a snapshot to be put back first? */
+enum lifecycle_action keeper_gate(struct keeper *keeper);
+/* Clears an overlay that does not answer: it hangs whoever touches it, and a process
+ * that hangs so can't be killed. */
+void keeper_mend_mounts(struct keeper *keeper);
+enum lifecycle_action keeper_restore(struct keeper *keeper);
+
+/* --- keeper_backup.c */
+
+/* The gateway is ready: what restores left goes, and a snapshot is due in
+ * every_s. */
+void keeper_backup_begin(struct keeper *keeper);
+/* Starts what is due, and looks after what goes on. */
+void keeper_backup_tick(struct keeper *keeper);
+/* Ends what goes on: it leaves no half snapshot. */
+void keeper_backup_cancel(struct keeper *keeper);
+/* After an orderly end, with the gateway proven dead; the row says `stopping`. */
+void keeper_backup_on_stop(struct keeper *keeper);
+
 /* --- keeper_watch.c */
 enum lifecycle_action keeper_watch(struct keeper *keeper);
 /* Takes signals, pokes and exits, waiting for them until the deadline. */
 void keeper_poll(struct keeper *keeper, struct deadline deadline);
+
+/* --- keeper_idle.c */
+
+/* Looks at how a ready gateway is used when that is due (next_usage);
+ * ACTION_NONE: let it run. */
+enum lifecycle_action keeper_usage(struct keeper *keeper);
+enum lifecycle_action keeper_drain(struct keeper *keeper);
+/* The end of a keeper whose gateway is always on: has it started again, in a
+ * keeper of its own, when it may be. Needs the lock no more. */
+void keeper_stay_on(struct keeper *keeper);
 
 /* --- keeper_end.c */
 enum lifecycle_action keeper_clean(struct keeper *keeper);

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/redact.h"
 #include "gateway/keeper_private.h"
+#include "store/observed.h"
 
 #include "base/banned.h"
 
@@ -34,16 +36,46 @@ void keeper_reason(struct keeper *keeper, const char *reason,
 	(void)vsnprintf(keeper->row.detail, sizeof(keeper->row.detail), format,
 			args);
 	va_end(args);
+	redact_all(keeper->row.detail, sizeof(keeper->row.detail));
 }
 
-/* The database was replaced or is damaged: our row goes into the new one. */
+void keeper_count(struct keeper *keeper, const char *name, const char *label)
+{
+	const struct count count = { keeper->row.name, name, label, 1 };
+	struct err ignored;
+
+	(void)store_count(keeper->store, &count, 1, &ignored);
+}
+
+/* Our row goes into a database that has none or an older one; what people asked for
+ * there meanwhile stays asked. */
+static int rescue_into(struct keeper *keeper, const struct gateway_row *found,
+		       struct err *err)
+{
+	struct gateway_row *row = &keeper->row;
+
+	if (found->generation < row->generation && found->want != WANT_RUN) {
+		row->want = found->want;
+		row->hold = found->hold;
+	}
+	if (found->generation < row->generation && found->restore_wanted) {
+		row->restore_wanted = true;
+		row->restore_snapshot = found->restore_snapshot;
+	}
+	return store_rescue(keeper->store, row, err);
+}
+
+/* The database was replaced or is damaged. */
 static int rescue(struct keeper *keeper, struct err *err)
 {
+	struct gateway_row found;
+
 	log_line(LEVEL_WARNING, "gateway=%s msg=\"%s; opening it anew\"",
 		 keeper->row.name, err->text);
-	if (store_reopen(keeper->store, err))
+	if (store_reopen(keeper->store, err) ||
+	    store_read(keeper->store, keeper->row.name, &found, err))
 		return -1;
-	return store_rescue(keeper->store, &keeper->row, err);
+	return rescue_into(keeper, &found, err);
 }
 
 static void failed(struct keeper *keeper, const struct err *err)
@@ -69,7 +101,11 @@ static bool is_replaced(const struct err *err)
 	return err->code == ERR_STORE_MOVED || err->code == ERR_CORRUPT;
 }
 
-void keeper_write(struct keeper *keeper, const char *kind, const char *detail)
+static void write_row(struct keeper *keeper, const char *kind,
+		      const char *detail,
+		      int (*write)(struct store *store,
+				   const struct gateway_row *row,
+				   const struct event *event, struct err *err))
 {
 	struct event event = { .generation = keeper->row.generation,
 			       .pid = keeper->row.process.pid,
@@ -89,8 +125,8 @@ void keeper_write(struct keeper *keeper, const char *kind, const char *detail)
 			 keeper->row.name, (long long)keeper->row.generation,
 			 kind, detail ? detail : "");
 	}
-	if (store_write(keeper->store, &keeper->row, kind ? &event : NULL,
-			&err) == 0) {
+	if (write(keeper->store, &keeper->row, kind ? &event : NULL, &err) ==
+	    0) {
 		keeper->unsaved = false;
 		return;
 	}
@@ -98,6 +134,35 @@ void keeper_write(struct keeper *keeper, const char *kind, const char *detail)
 	    (!kind || store_event(keeper->store, &event, &err) == 0))
 		return;
 	failed(keeper, &err);
+}
+
+void keeper_write(struct keeper *keeper, const char *kind, const char *detail)
+{
+	write_row(keeper, kind, detail, store_write);
+}
+
+void keeper_write_restored(struct keeper *keeper, const char *kind,
+			   const char *detail)
+{
+	write_row(keeper, kind, detail, store_restored);
+	keeper->row.restore_wanted = false;
+	keeper->row.restore_snapshot = 0;
+}
+
+void keeper_sign(struct keeper *keeper)
+{
+	struct process_self self;
+
+	process_self(&self);
+	/* of another boot: pids and start times mean others */
+	if (keeper->pidfd < 0 && keeper->row.owner_boot[0] && self.boot[0] &&
+	    strcmp(keeper->row.owner_boot, self.boot) != 0)
+		keeper->row.process = (struct process_id){ .pid = 0 };
+	keeper->row.owner = self.id;
+	if (self.boot[0])
+		(void)snprintf(keeper->row.owner_boot,
+			       sizeof(keeper->row.owner_boot), "%s", self.boot);
+	keeper_write(keeper, NULL, NULL);
 }
 
 void keeper_read(struct keeper *keeper)
@@ -122,19 +187,24 @@ void keeper_read(struct keeper *keeper)
 		return;
 	}
 	if (fresh.generation < row->generation) { /* a new, empty database */
-		if (store_rescue(keeper->store, row, &err))
+		if (rescue_into(keeper, &fresh, &err))
 			failed(keeper, &err);
 		return;
 	}
 	row->want = fresh.want;
 	row->hold = fresh.hold;
 	row->restore_wanted = fresh.restore_wanted;
+	row->restore_snapshot = fresh.restore_snapshot;
 	row->last_request_ms = fresh.last_request_ms;
 	row->answered_ms = fresh.answered_ms;
 }
 
 void keeper_heartbeat(struct keeper *keeper)
 {
-	if (deadline_passed(keeper->next_heartbeat))
+	if (!deadline_passed(keeper->next_heartbeat))
+		return;
+	if (keeper->row.owner.start == 0) /* /proc did not answer before */
+		keeper_sign(keeper);
+	else
 		keeper_write(keeper, NULL, NULL);
 }

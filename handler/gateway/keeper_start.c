@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/deadline.h"
 #include "gateway/keeper.h"
+#include "gateway/program.h"
 #include "gateway/spawn.h"
 
 #include "base/banned.h"
@@ -34,21 +34,6 @@ struct plan {
 	int lock_fd;
 	int report_fd;
 };
-
-/* This program's own file: execve(2)'s argument, without asking /proc. */
-static int find_program(char *ret, struct err *err)
-{
-	/* an address in the vector is an integer here: getauxval(3) */
-	const char *path = (const char *)getauxval(
-		AT_EXECFN); /* NOLINT(performance-no-int-to-ptr) */
-
-	if (!path || strncmp(path, "/dev/fd/", 8) == 0 ||
-	    strncmp(path, "/proc/", 6) == 0)
-		path = "/proc/self/exe"; /* it was started by fexecve(3) */
-	if (!realpath(path, ret))
-		return err_errno(err, "cannot find this program's file");
-	return 0;
-}
 
 static int open_log(const char *state_dir, struct err *err)
 {
@@ -188,7 +173,7 @@ int keeper_start(const struct settings *settings,
 		return -1;
 	if (!plan || !environment)
 		return err_set(err, ERR_LIMIT, "out of memory");
-	if (find_program(plan->program, err))
+	if (program_own(plan->program, err))
 		return -1;
 	if (plan_arguments(plan, settings, gateway, generation, replace))
 		return err_errno(err, "cannot find '%s'", settings->file);

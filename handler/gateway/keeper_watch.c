@@ -68,6 +68,7 @@ void keeper_poll(struct keeper *keeper, struct deadline deadline)
 		{ .fd = keeper->signal_fd, .events = POLLIN },
 		{ .fd = keeper->inotify_fd, .events = POLLIN },
 		{ .fd = keeper->exited ? -1 : keeper->pidfd, .events = POLLIN },
+		{ .fd = keeper->work_fd, .events = POLLIN },
 	};
 
 	if (poll(fds, sizeof(fds) / sizeof(fds[0]),
@@ -97,6 +98,8 @@ static void is_ready(struct keeper *keeper)
 	(void)snprintf(detail, sizeof(detail), "{\"took_ms\":%lld}",
 		       (long long)(now_ms - row->started_ms));
 	keeper_write(keeper, was_ready ? NULL : "ready", detail);
+	if (!was_ready)
+		keeper_backup_begin(keeper);
 	if (keeper->spawned && !keeper->timed) {
 		keeper->timed =
 			true; /* an estimate only: failing is no matter */
@@ -206,6 +209,8 @@ static enum lifecycle_action handle_exit(struct keeper *keeper)
 		keeper_reason(keeper, "", "ended");
 	(void)keeper_decide(keeper, EVENT_ENDED);
 	keeper_write(keeper, "exited", detail);
+	if (keeper->timed || row->adopted)
+		keeper_count(keeper, "crashes", "");
 	return ACTION_PROVE;
 }
 
@@ -252,10 +257,11 @@ static enum lifecycle_action watch_once(struct keeper *keeper)
 		return ACTION_END;
 	if (keeper_wants_end(keeper))
 		return keeper_decide(keeper, EVENT_STOP_WANTED);
+	keeper_backup_tick(keeper);
 	if (keeper->row.state == STATE_READY) {
 		if (poked)
 			check(keeper);
-		return ACTION_NONE;
+		return poked ? ACTION_NONE : keeper_usage(keeper);
 	}
 	return deadline_passed(keeper->next_probe) ? probe_start(keeper)
 						   : ACTION_NONE;
@@ -273,6 +279,8 @@ enum lifecycle_action keeper_watch(struct keeper *keeper)
 			return action;
 		if (keeper->row.state == STATE_STARTING)
 			until = deadline_min(until, keeper->next_probe);
+		else
+			until = deadline_min(until, keeper->next_usage);
 		if (!keeper->exited)
 			keeper_poll(keeper, until);
 	}

@@ -6,6 +6,8 @@
 
 #define COOLDOWN_MAX_S	 60
 #define LOOP_COOLDOWN_MS 10000
+#define TOUCH_MAX_MS	 5000
+#define IDLE_AGAIN_MS	 500
 
 #define ON(event, next, what) [event] = { .state = (next), .action = (what) }
 
@@ -43,9 +45,12 @@ static const struct lifecycle_step table[STATE_MAX_][EVENT_MAX_] = {
 		ON(EVENT_NOT_LISTENING, STATE_STARTING, ACTION_PROBE),
 		ON(EVENT_ENDED, STATE_STOPPING, ACTION_PROVE),
 		ON(EVENT_STOP_WANTED, STATE_STOPPING, ACTION_STOP),
+		ON(EVENT_IDLE, STATE_STOPPING, ACTION_DRAIN),
 	},
 	[STATE_STOPPING] = {
 		ON(EVENT_CLAIMED, STATE_STARTING, ACTION_LOOK),
+		ON(EVENT_USED, STATE_READY, ACTION_SERVE),
+		ON(EVENT_UNUSED, STATE_STOPPING, ACTION_STOP),
 		ON(EVENT_GONE, STATE_STOPPED, ACTION_SETTLE),
 		ON(EVENT_NOT_DEAD, STATE_FAILED, ACTION_END),
 	},
@@ -99,6 +104,12 @@ enum request_action lifecycle_request(const struct gateway_row *row,
 	return REQUEST_WAIT;
 }
 
+bool lifecycle_restore_due(const struct restore_view *view)
+{
+	return view->configured &&
+	       (view->wanted || view->marker == MARKER_NONE);
+}
+
 static bool is_final(int exit_code, const struct gateway_settings *gateway)
 {
 	for (size_t i = 0; i < gateway->final_exit_codes_count; i++)
@@ -129,11 +140,39 @@ static struct settlement settle_failure(const struct ending *ending, int max)
 				    ending->now_ms + (int64_t)wait_s * 1000 };
 }
 
+int lifecycle_touch_ms(int idle_stop_s)
+{
+	int64_t ms = (int64_t)idle_stop_s * 1000 / 6;
+
+	return idle_stop_s == 0 || ms > TOUCH_MAX_MS ? TOUCH_MAX_MS : (int)ms;
+}
+
+static int64_t min_ms(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int64_t lifecycle_idle_in(const struct usage_view *view, int idle_stop_s)
+{
+	int64_t idle_ms = (int64_t)idle_stop_s * 1000;
+	/* there may have been later ones that were not written */
+	int64_t age_ms = view->request_ms - lifecycle_touch_ms(idle_stop_s);
+
+	if (idle_stop_s == 0)
+		return -1;
+	age_ms = min_ms(min_ms(age_ms, view->ready_ms), view->active_ms);
+	if (age_ms < idle_ms)
+		return idle_ms - age_ms;
+	return view->passing ? IDLE_AGAIN_MS : 0;
+}
+
 struct settlement lifecycle_settle(const struct ending *ending,
 				   const struct gateway_settings *gateway)
 {
 	if (ending->wanted && ending->hold)
 		return (struct settlement){ STATE_FAILED, "held", 0, 0 };
+	if (ending->idle)
+		return (struct settlement){ STATE_STOPPED, "idle", 0, 0 };
 	if (ending->wanted)
 		return (struct settlement){ STATE_STOPPED, "", 0, 0 };
 	if (is_final(ending->exit_code, gateway))

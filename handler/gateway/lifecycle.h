@@ -18,6 +18,7 @@
 #ifndef WAKEGATE_LIFECYCLE_H
 #define WAKEGATE_LIFECYCLE_H
 
+#include "gateway/marker.h"
 #include "gateway/settings.h"
 #include "store/row.h"
 
@@ -38,6 +39,9 @@ enum lifecycle_event {
 	EVENT_START_TIMEOUT,  /* not ready within start_timeout_s */
 	EVENT_ENDED,	      /* the gateway ended by itself */
 	EVENT_STOP_WANTED,    /* a person wants a stop or restart */
+	EVENT_IDLE,	      /* nobody has used it for idle_stop_s */
+	EVENT_USED,	      /* somebody does, seen before it was stopped */
+	EVENT_UNUSED,	      /* nobody does, and nobody will */
 	EVENT_GONE,	      /* proven: all dead, the port closed */
 	EVENT_NOT_DEAD,	      /* it can't be proven */
 	EVENT_RESET,	      /* a person cleared a failure */
@@ -53,6 +57,7 @@ enum lifecycle_action {
 	ACTION_ADOPT,
 	ACTION_PROBE,  /* watch it, and probe until it is ready */
 	ACTION_SERVE,  /* watch it */
+	ACTION_DRAIN,  /* requests wait from now on: look for use once more */
 	ACTION_STOP,   /* SIGTERM, wait, SIGKILL, prove */
 	ACTION_PROVE,  /* SIGKILL what is left, prove */
 	ACTION_SETTLE, /* lifecycle_settle() says where it ends */
@@ -93,10 +98,21 @@ struct request_view {
 enum request_action lifecycle_request(const struct gateway_row *row,
 				      const struct request_view *view);
 
+/* Must a snapshot be put back before a start? Only when a person wants it, or when
+ * the state folder bears no marker: it is new. */
+struct restore_view {
+	bool configured; /* a backup is */
+	bool wanted;
+	enum marker_kind marker;
+};
+
+bool lifecycle_restore_due(const struct restore_view *view);
+
 /* How a generation ended. */
 struct ending {
 	bool wanted;   /* by a person */
 	bool hold;     /* and to be held */
+	bool idle;     /* by us, because nobody used it */
 	bool timeout;  /* start_timeout_s passed */
 	bool answered; /* it had answered at least one request */
 	int exit_code; /* EXIT_CODE_NONE */
@@ -107,10 +123,25 @@ struct ending {
 
 struct settlement {
 	enum gateway_state state; /* stopped, cooldown or failed */
-	const char *reason;	  /* "" when stopped */
+	const char *reason;	  /* "" or "idle" when stopped */
 	int failures;
 	int64_t retry_at_ms; /* 0 unless cooldown */
 };
+
+/* Is a row's last_request_ms, written now, worth a write? It is at most so old,
+ * in milliseconds, while requests come. */
+int lifecycle_touch_ms(int idle_stop_s);
+
+/* How a gateway is used; times are ages, from now. */
+struct usage_view {
+	int64_t ready_ms;   /* since it became ready */
+	int64_t request_ms; /* since the row's last request; INT64_MAX: none */
+	int64_t active_ms;  /* since it was seen in use; INT64_MAX: never */
+	bool passing;	    /* something is on its way that does not count */
+};
+
+/* In how many milliseconds it may be stopped as idle: 0 now, -1 never. */
+int64_t lifecycle_idle_in(const struct usage_view *view, int idle_stop_s);
 
 struct settlement lifecycle_settle(const struct ending *ending,
 				   const struct gateway_settings *gateway);

@@ -70,6 +70,15 @@ int lock_take(int fd, enum lock_byte byte, struct err *err)
 	return take(fd, (off_t)byte, err);
 }
 
+int lock_share(int fd, enum lock_byte byte, struct err *err)
+{
+	struct flock lock = range((off_t)byte, F_RDLCK);
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	return err_errno(err, "cannot share the lock");
+}
+
 void lock_drop(int fd, enum lock_byte byte)
 {
 	struct flock lock = range((off_t)byte, F_UNLCK);
@@ -108,4 +117,19 @@ int lock_wait_place(int fd, int max, struct err *err)
 void lock_poke(int fd)
 {
 	(void)futimens(fd, NULL); /* a keeper looks each second anyway */
+}
+
+int lock_count_waiters(int fd, int max, int *ret, struct err *err)
+{
+	int count = 0;
+
+	for (int place = 0; place < max; place++) {
+		struct flock lock = range(LOCK_WAITERS_BEGIN + place, F_WRLCK);
+
+		if (fcntl(fd, F_OFD_GETLK, &lock) != 0)
+			return err_errno(err, "cannot ask for the lock");
+		count += lock.l_type != F_UNLCK;
+	}
+	*ret = count;
+	return 0;
 }

@@ -9,14 +9,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/redact.h"
 #include "gateway/output.h"
-#include "gateway/settings_redact.h"
+#include "gateway/secrets.h"
 
 #include "base/banned.h"
 
-#define COPY_BYTES  65536
-#define SECRETS_MAX 64
+#define COPY_BYTES 65536
 
 static char *output_path(const char *state_dir, const char *name,
 			 const char *suffix)
@@ -51,32 +49,6 @@ off_t output_end(int fd)
 	return fstat(fd, &status) == 0 ? status.st_size : 0;
 }
 
-/* "HOME" and its like may be shown, unless they come from a file. */
-static bool is_plain(const struct setting_value *value)
-{
-	return !value->file && redact_variable_is_plain(value->name);
-}
-
-/* The values that no tail may show. What can't be read can't be redacted either,
- * and the gateway did not get it. */
-static void read_secrets(char **ret, const struct setting_value *values,
-			 size_t *count)
-{
-	for (; values && values->name; values++) {
-		struct err err;
-		char *text = NULL;
-		char *space;
-
-		if (*count == SECRETS_MAX || is_plain(values) ||
-		    settings_value_read(&text, values, &err))
-			continue;
-		space = strrchr(text, ' '); /* "Bearer TOKEN" */
-		if (space)
-			memmove(text, space + 1, strlen(space + 1) + 1);
-		ret[(*count)++] = text;
-	}
-}
-
 static void clean(char *text)
 {
 	char *to = text;
@@ -90,39 +62,108 @@ static void clean(char *text)
 	*to = '\0';
 }
 
-void output_tail(char *ret, size_t size, int fd, off_t begin,
-		 const struct gateway_settings *gateway)
+void output_make_fit(char *text, size_t size,
+		     const struct gateway_settings *gateway)
 {
-	char *secrets[SECRETS_MAX + 1] = { NULL };
-	off_t end = output_end(fd);
-	size_t count = 0;
-	ssize_t len;
-	char *line;
-	bool cut = false;
+	secrets_redact(text, size, gateway);
+	clean(text);
+}
 
-	ret[0] = '\0';
+/* Reads what is from begin on, or its last size - 1 bytes, and gives how many
+ * came; *cut: something was left out in front. */
+static size_t read_end(char *ret, size_t size, int fd, off_t begin, bool *cut)
+{
+	off_t end = output_end(fd);
+	ssize_t len;
+
 	if (begin > end)
 		begin = 0; /* rotated or truncated meanwhile */
-	if (end - begin > (off_t)(size - 1)) {
+	*cut = end - begin > (off_t)(size - 1);
+	if (*cut)
 		begin = end - (off_t)(size - 1);
-		cut = true;
-	}
 	len = pread(fd, ret, size - 1, begin);
-	if (len <= 0)
-		return;
+	if (len < 0)
+		len = 0;
 	for (ssize_t i = 0; i < len; i++)
 		if (ret[i] == '\0')
 			ret[i] = '?';
 	ret[len] = '\0';
-	line = cut ? strchr(ret, '\n') : NULL;
+	return (size_t)len;
+}
+
+static void cut_line(char *text)
+{
+	char *line = strchr(text, '\n');
+
 	if (line)
-		memmove(ret, line + 1, strlen(line + 1) + 1);
-	read_secrets(secrets, gateway->environment, &count);
-	read_secrets(secrets, gateway->set_headers, &count);
-	redact(ret, size, secrets);
-	clean(ret);
-	for (size_t i = 0; i < count; i++)
-		free(secrets[i]);
+		memmove(text, line + 1, strlen(line + 1) + 1);
+}
+
+void output_tail(char *ret, size_t size, int fd, off_t begin,
+		 const struct gateway_settings *gateway)
+{
+	bool cut = false;
+
+	if (read_end(ret, size, fd, begin, &cut) == 0)
+		return;
+	if (cut)
+		cut_line(ret);
+	output_make_fit(ret, size, gateway);
+}
+
+static int open_quietly(const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+/* The end of both files as one text; ret has 2 * size bytes. */
+static void read_both(char *ret, size_t size, const char *older,
+		      const char *newer, bool *cut)
+{
+	CLEANUP_FD int old_fd = open_quietly(older);
+	CLEANUP_FD int fd = open_quietly(newer);
+	bool newer_cut = false;
+	size_t len = 0;
+
+	ret[0] = '\0';
+	*cut = false;
+	if (old_fd >= 0 && (fd < 0 || output_end(fd) < (off_t)(size - 1)))
+		len = read_end(ret, size, old_fd, 0, cut);
+	if (fd >= 0)
+		(void)read_end(ret + len, size, fd, 0, &newer_cut);
+	*cut = *cut || newer_cut;
+}
+
+static char *last_lines(char *text, int lines)
+{
+	char *at = text + strlen(text);
+
+	while (at > text && (at[-1] != '\n' || --lines > 0))
+		at--;
+	return at;
+}
+
+int output_lines(char **ret, const char *state_dir,
+		 const struct gateway_settings *gateway, int lines,
+		 struct err *err)
+{
+	CLEANUP_FREE char *newer = output_path(state_dir, gateway->name, "");
+	CLEANUP_FREE char *older = output_path(state_dir, gateway->name, ".1");
+	CLEANUP_FREE char *text = malloc((size_t)2 * OUTPUT_LINES_BYTES);
+	char *copy;
+	bool cut;
+
+	if (!newer || !older || !text)
+		return err_set(err, ERR_LIMIT, "out of memory");
+	read_both(text, OUTPUT_LINES_BYTES, older, newer, &cut);
+	if (cut)
+		cut_line(text);
+	output_make_fit(text, (size_t)2 * OUTPUT_LINES_BYTES, gateway);
+	copy = strdup(last_lines(text, lines));
+	if (!copy)
+		return err_set(err, ERR_LIMIT, "out of memory");
+	*ret = copy;
+	return 0;
 }
 
 static int copy(int from, int to, off_t len, struct err *err)

@@ -19,10 +19,22 @@ int output_open(int *ret, const char *state_dir, const char *name,
 /* Where it ends now: what comes later is the new generation's. */
 off_t output_end(int fd);
 
+/* What people may see of a text: no control characters, and the gateway's secrets
+ * redacted. It may grow up to size bytes. */
+void output_make_fit(char *text, size_t size,
+		     const struct gateway_settings *gateway);
+
 /* The last whole lines after begin, without control characters and with the
  * gateway's secrets redacted. "" when there are none. */
 void output_tail(char *ret, size_t size, int fd, off_t begin,
 		 const struct gateway_settings *gateway);
+
+/* The last lines, of both files, as far as they are in the last OUTPUT_LINES_BYTES,
+ * made fit as those of output_tail(). The caller frees them. */
+#define OUTPUT_LINES_BYTES 49152
+int output_lines(char **ret, const char *state_dir,
+		 const struct gateway_settings *gateway, int lines,
+		 struct err *err);
 
 /* Rotates when it is too large, and moves *begin along. Nothing that is written
  * meanwhile is lost where the file system can cut a file's front (ext4, xfs);

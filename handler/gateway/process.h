@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/address.h"
 #include "base/deadline.h"
@@ -25,8 +26,10 @@ struct process {
 	pid_t parent;
 	pid_t session;
 	uid_t uid;
-	char name[16]; /* comm; "" unknown */
-	bool zombie;   /* dead, not reaped */
+	uint64_t cpu_ms; /* used so far, with that of children it waited for */
+	uint64_t memory_bytes; /* resident */
+	char name[16];	       /* comm; "" unknown */
+	bool zombie;	       /* dead, not reaped */
 	bool bears; /* its environment holds the gateway's WAKEGATE_INSTANCE */
 	bool listens; /* it holds a listening socket of the address */
 	bool ours;    /* see process_mark() */

@@ -48,13 +48,20 @@ ssize_t process_read_file(const char *path, char *buf, size_t size)
 	return (ssize_t)len;
 }
 
+static uint64_t ms_of(const unsigned long long ticks[4])
+{
+	return (ticks[0] + ticks[1] + ticks[2] + ticks[3]) * 1000 /
+	       (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
 /* proc_pid_stat(5): pid (comm) state ppid pgrp session ... starttime(22); comm
  * may hold anything, so the last ')' ends it. */
 int process_read_stat(pid_t pid, struct process *ret)
 {
 	char path[PROC_PATH_BYTES];
 	char text[STAT_BYTES];
-	unsigned long long start = 0;
+	unsigned long long start = 0, ticks[4] = { 0 };
+	long pages = 0;
 	const char *comm;
 	const char *rest;
 	int parent = 0;
@@ -71,14 +78,19 @@ int process_read_stat(pid_t pid, struct process *ret)
 		return -1;
 	/* NOLINTNEXTLINE(cert-err34-c): the count is what matters */
 	if (sscanf(rest + 1,
-		   " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d"
-		   " %*d %*d %*d %*d %llu",
-		   &state, &parent, &session, &start) != 4)
+		   " %c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu"
+		   " %llu %*d %*d %*d %*d %llu %*u %ld",
+		   &state, &parent, &session, &ticks[0], &ticks[1], &ticks[2],
+		   &ticks[3], &start, &pages) != 9)
 		return -1;
 	*ret = (struct process){ .id = { .pid = pid, .start = start },
 				 .parent = parent,
 				 .session = session,
-				 .zombie = state == 'Z' || state == 'X' };
+				 .zombie = state == 'Z' || state == 'X',
+				 .cpu_ms = ms_of(ticks),
+				 .memory_bytes =
+					 (uint64_t)pages *
+					 (uint64_t)sysconf(_SC_PAGESIZE) };
 	len = (size_t)(rest - comm - 1);
 	if (len >= sizeof(ret->name))
 		len = sizeof(ret->name) - 1;

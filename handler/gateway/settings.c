@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -71,6 +72,15 @@ static void counted_free(struct settings_counted *counted)
 	free(counted);
 }
 
+/* Jansson would open /dev/urandom for it; the first call counts. */
+static void seed_objects(void)
+{
+	size_t seed = 0;
+
+	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK); /* 0: Jansson's */
+	json_object_seed(seed);
+}
+
 static int parse(struct settings_counted *counted, const char *file,
 		 const struct small_file *content, struct err *err)
 {
@@ -80,6 +90,7 @@ static int parse(struct settings_counted *counted, const char *file,
 	json_t *root;
 	int result;
 
+	seed_objects();
 	root = json_loadb(content->text, content->len, JSON_REJECT_DUPLICATES,
 			  &why);
 	if (!root)

@@ -41,6 +41,45 @@ enum forwarded {
 	FORWARDED_MAX_
 };
 
+/* Without a bucket (NULL): no remote store. */
+struct s3_settings {
+	char *endpoint; /* "https://HOST[:PORT]", no '/' at the end */
+	char *bucket;
+	char *prefix; /* "" or with a '/' at the end */
+	char *region;
+	struct setting_value access_key, secret_key;
+};
+
+enum restore_mode { RESTORE_EXTRACT, RESTORE_OVERLAY, RESTORE_MODE_MAX_ };
+
+/* Without a directory (NULL): no backup is configured. */
+struct backup_settings {
+	char *directory; /* the state folder */
+	char *to;	 /* where snapshots are kept; never NULL then */
+	struct s3_settings s3;
+	int every_s; /* 0: only when asked, and on_stop */
+	int keep;
+	char **exclude; /* NULL at the end; see snapshot/tree.h */
+	bool on_stop, freeze;
+	enum restore_mode restore;
+	int restore_timeout_s;
+	bool start_empty; /* on_restore_failure: "start_empty"; else "fail" */
+};
+
+struct action_parameter {
+	char *name;
+	char *pattern; /* extended regular expression; the whole value matches */
+};
+
+/* A command that an administrator may run; see action.h. */
+struct action_settings {
+	char *name;
+	char **command;			     /* NULL at the end */
+	struct action_parameter *parameters; /* name NULL at the end */
+	int timeout_s;
+	bool json; /* output: "json"; else "text" */
+};
+
 struct gateway_settings {
 	char name[GATEWAY_NAME_BYTES];
 	char *mount;  /* begins with '/', no '/' at the end except "/" itself */
@@ -56,6 +95,8 @@ struct gateway_settings {
 	struct probe_settings probe;
 	int start_timeout_s, wait_s, stop_timeout_s, lease_s;
 	int max_failures, restarts_max;
+	int idle_stop_s; /* 0: never */
+	bool always_on;
 	int *final_exit_codes;
 	size_t final_exit_codes_count;
 	char **lock_files; /* removed after a proven stop; NULL at the end */
@@ -67,18 +108,26 @@ struct gateway_settings {
 		stream_idle_timeout_s; /* 0: none */
 	enum forwarded forwarded;
 	struct setting_value
-		*set_headers;  /* text is filled in, also from files */
-	char *identity_header; /* NULL: none */
+		*set_headers;	  /* text is filled in, also from files */
+	char *identity_header;	  /* NULL: none */
+	char **websocket_origins; /* beside the own host; NULL at the end */
 	bool loading_page;
 	bool show_output_to_anyone; /* show_output: "anyone"; else "admin" */
 	char *status_path;	    /* routes.status, default "/api/status" */
+	char *admin_path;	    /* routes.admin, default "/api/admin" */
+	char *page_path; /* routes.page, default "/_admin"; no '/' at its end */
+	struct action_settings *actions; /* name NULL at the end */
+	char *metrics_path; /* routes.metrics; NULL: "/metrics" below admin */
+	struct backup_settings backup;
 };
 
 struct settings {
 	char *file; /* the configuration's own path */
 	char *state_dir;
 	enum log_level log_level;
+	enum log_sink log;
 	char **admin_users;	/* NULL at the end */
+	char *admin_token_file; /* NULL: none; see settings_token.h */
 	char **trusted_proxies; /* numeric addresses; NULL at the end */
 	struct gateway_settings *gateways; /* longest mount first */
 	size_t gateways_count;

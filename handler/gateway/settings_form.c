@@ -86,6 +86,12 @@ bool form_url_path(const char *text)
 	return *text == '/' && is_only(text, URL_PATH "%");
 }
 
+bool form_folder_path(const char *text)
+{
+	return form_url_path(text) && strcmp(text, "/") != 0 &&
+	       !strstr(text, "//");
+}
+
 bool form_url_target(const char *text)
 {
 	return *text == '/' && is_only(text, URL_PATH "%?");
@@ -104,6 +110,32 @@ bool form_host(const char *text)
 	memcpy(inner, text + 1, len - 2);
 	inner[len - 2] = '\0';
 	return inet_pton(AF_INET6, inner, &address) == 1;
+}
+
+/* As a browser writes it (RFC 6454, 6.2): no path, not even a slash. */
+bool form_origin(const char *text)
+{
+	const char *host = strstr(text, "://");
+	char name[256];
+	size_t len, port;
+
+	if (strcmp(text, "*") == 0 || strcmp(text, "null") == 0)
+		return true;
+	if (!host || host == text ||
+	    strspn(text, LETTERS DIGITS "+-.") != (size_t)(host - text))
+		return false;
+	host += 3;
+	len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+	if (len > strlen(host) || len >= sizeof(name))
+		return false;
+	memcpy(name, host, len);
+	name[len] = '\0';
+	if (!form_host(name))
+		return false;
+	host += len;
+	port = *host == ':' ? strlen(host + 1) : 0;
+	return *host == '\0' || (*host == ':' && port > 0 && port <= 5 &&
+				 strspn(host + 1, DIGITS) == port);
 }
 
 bool form_ip(const char *text)
@@ -146,4 +178,75 @@ bool form_header_value(const char *text)
 		if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
 			return false;
 	return c == text || (!strchr(" \t", *text) && !strchr(" \t", c[-1]));
+}
+
+/* No part of it is empty, "." or "..". */
+static bool has_plain_parts(const char *path)
+{
+	while (*path) {
+		size_t len = strcspn(path, "/");
+
+		if (len == 0 || (len == 1 && *path == '.') ||
+		    (len == 2 && path[0] == '.' && path[1] == '.'))
+			return false;
+		path += len;
+		if (*path == '/' && *++path == '\0')
+			return false;
+	}
+	return true;
+}
+
+bool form_folder(const char *text)
+{
+	return form_file_path(text) && text[1] != '\0' &&
+	       has_plain_parts(text + 1);
+}
+
+bool form_pattern(const char *text)
+{
+	return form_any(text) && strlen(text) < PATH_MAX &&
+	       has_plain_parts(text);
+}
+
+bool form_endpoint(const char *text)
+{
+	const char *host = strncmp(text, "https://", 8) == 0  ? text + 8
+			   : strncmp(text, "http://", 7) == 0 ? text + 7
+							      : "";
+	const char *end = host + strcspn(host, "]");
+	size_t host_len;
+	char name[256];
+
+	if (*host == '[' && *end == ']')
+		host_len = (size_t)(end + 1 - host);
+	else
+		host_len = strcspn(host, ":");
+	if (host_len == 0 || host_len >= sizeof(name))
+		return false;
+	memcpy(name, host, host_len);
+	name[host_len] = '\0';
+	host += host_len;
+	return form_host(name) &&
+	       (*host == '\0' || (*host == ':' && is_only(host + 1, DIGITS) &&
+				  strlen(host) <= 6));
+}
+
+bool form_bucket(const char *text)
+{
+	size_t len = strlen(text);
+
+	return is_only(text, "abcdefghijklmnopqrstuvwxyz" DIGITS ".-_") &&
+	       len >= 3 && len <= 63;
+}
+
+bool form_key_prefix(const char *text)
+{
+	return *text == '\0' ||
+	       (is_only(text, LETTERS DIGITS "/!-_.*'()") && *text != '/' &&
+		strlen(text) <= 256 && !strstr(text, "//"));
+}
+
+bool form_region(const char *text)
+{
+	return is_only(text, LETTERS DIGITS "-") && strlen(text) <= 64;
 }

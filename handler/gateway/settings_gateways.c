@@ -25,14 +25,21 @@ static struct place member(const struct place *parent, const char *key)
 	return place;
 }
 
+static void drop_last_slash(char *path)
+{
+	size_t len = strlen(path);
+
+	if (len > 1 && path[len - 1] == '/')
+		path[len - 1] = '\0';
+}
+
 /* "/a/" and "/a" are the same mount; hosts are compared in lower case. */
 static void normalize(struct gateway_settings *gateway)
 {
-	size_t len = strlen(gateway->mount);
 	char **host, *c;
 
-	if (len > 1 && gateway->mount[len - 1] == '/')
-		gateway->mount[len - 1] = '\0';
+	drop_last_slash(gateway->mount);
+	drop_last_slash(gateway->page_path);
 	for (host = gateway->hosts; *host; host++)
 		for (c = *host; *c; c++)
 			*c = (char)tolower((unsigned char)*c);
@@ -95,6 +102,7 @@ static int read_gateway(struct gateway_settings *gateway, json_t *value,
 			const struct place *place, struct err *err)
 {
 	struct place address = member(place, "address");
+	struct place idle = member(place, "idle_stop_s");
 	struct err why;
 
 	if (!form_gateway_name(place->key))
@@ -109,7 +117,11 @@ static int read_gateway(struct gateway_settings *gateway, json_t *value,
 	normalize(gateway);
 	if (address_parse(&gateway->address, gateway->address_text, &why))
 		return place_error(&address, err, "%s", why.text);
-	if (finish_command(gateway, place, err))
+	if (gateway->always_on && gateway->idle_stop_s > 0)
+		return place_error(&idle, err,
+				   "expected 0, since 'always_on' is true");
+	if (finish_command(gateway, place, err) ||
+	    backup_finish(gateway, &counted->settings, place, err))
 		return -1;
 	return finish_headers(gateway, counted, place, err);
 }

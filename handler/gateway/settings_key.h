@@ -44,13 +44,16 @@ struct key {
 
 extern const struct key settings_keys[]; /* offsets in struct settings */
 extern const struct key gateway_keys[];	 /* in struct gateway_settings */
+extern const struct key backup_keys[];	 /* likewise: its member `backup` */
+extern const struct key action_keys[];	 /* in struct action_settings */
 
 /* settings_type.c */
 extern const struct key_type type_bool, type_int, type_int64, type_size;
 extern const struct key_type type_text, type_choice, type_choice_bool;
-extern const struct key_type type_object, type_later, type_refused;
+extern const struct key_type type_object;
 /* settings_list.c */
 extern const struct key_type type_texts, type_command, type_ints, type_values;
+extern const struct key_type type_value; /* one, secret */
 /* settings_gateways.c; at is the struct settings itself */
 extern const struct key_type type_gateways;
 
@@ -65,6 +68,15 @@ void keys_release(const struct key *keys, void *base);
 	(key_unexpected_fill((place), (value), (what), (err)), -1)
 void key_unexpected_fill(const struct place *place, json_t *value,
 			 const char *what, struct err *err);
+
+struct settings;
+struct gateway_settings;
+
+/* settings_backup.c: what the keys of `backup` have to be to one another, and to
+ * the gateways before this one. */
+int backup_finish(struct gateway_settings *gateway,
+		  const struct settings *settings, const struct place *place,
+		  struct err *err);
 
 int key_text_copy(char **ret, const char *text, struct err *err);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/settings.h"
+#include "gateway/settings_actions.h"
 #include "gateway/settings_form.h"
 #include "gateway/settings_key.h"
 #include "gateway/settings_nearest.h"
@@ -29,6 +30,7 @@ static const char *const forwarded_words[] = { "none", "x-forwarded",
 static const char *const output_words[] = { "admin", "anyone", NULL };
 static const char *const level_words[] = { "error", "warning", "info", "debug",
 					   NULL };
+static const char *const sink_words[] = { "stderr", "syslog", NULL };
 
 _Static_assert(FORWARDED_NONE == 0 && FORWARDED_X == 1 &&
 		       FORWARDED_RFC7239 == 2 && FORWARDED_MAX_ == 3,
@@ -36,6 +38,8 @@ _Static_assert(FORWARDED_NONE == 0 && FORWARDED_X == 1 &&
 _Static_assert(LEVEL_ERROR == 0 && LEVEL_WARNING == 1 && LEVEL_INFO == 2 &&
 		       LEVEL_DEBUG == 3 && LEVEL_MAX_ == 4,
 	       "level_words has every word in its place");
+_Static_assert(LOG_TO_STDERR == 0 && LOG_TO_SYSLOG == 1 && LOG_TO_MAX_ == 2,
+	       "sink_words has every word in its place");
 
 static const struct key probe_keys[] = {
 	{ "path", &type_text, GATEWAY(probe.path), .form = form_url_target,
@@ -53,9 +57,13 @@ static const struct key probe_keys[] = {
 static const struct key routes_keys[] = {
 	{ "status", &type_text, GATEWAY(status_path), "\"/api/status\"",
 	  URL_PATH },
-	{ "admin", &type_text, UNSTORED, URL_PATH },
-	{ "page", &type_text, UNSTORED, URL_PATH },
-	{ "metrics", &type_text, UNSTORED, URL_PATH },
+	{ "admin", &type_text, GATEWAY(admin_path), "\"/api/admin\"",
+	  URL_PATH },
+	{ "page", &type_text, GATEWAY(page_path), "\"/_admin\"",
+	  .form = form_folder_path,
+	  .expected = "a path of a URL that begins with '/', without '//', and "
+		      "is not \"/\"" },
+	{ "metrics", &type_text, GATEWAY(metrics_path), URL_PATH },
 	{ 0 },
 };
 
@@ -86,7 +94,9 @@ const struct key gateway_keys[] = {
 	{ "wait_s", &type_int, GATEWAY(wait_s), "25", RANGE(0, 3600) },
 	{ "stop_timeout_s", &type_int, GATEWAY(stop_timeout_s), "30",
 	  RANGE(0, 3600) },
-	{ "lease_s", &type_int, GATEWAY(lease_s), "30", RANGE(1, 3600) },
+	/* a keeper speaks each third of it, and may be held up for 12 s: by a
+	 * look at /proc (5), a signal (5) and the store (2) */
+	{ "lease_s", &type_int, GATEWAY(lease_s), "30", RANGE(20, 3600) },
 	{ "max_failures", &type_int, GATEWAY(max_failures), "6",
 	  RANGE(1, 1000) },
 	{ "restarts_max", &type_int, GATEWAY(restarts_max), "10",
@@ -95,8 +105,9 @@ const struct key gateway_keys[] = {
 	  RANGE(0, 255) },
 	{ "lock_files", &type_texts, GATEWAY(lock_files), "[]", RANGE(0, 256),
 	  .form = form_file_path, .expected = "an absolute path" },
-	{ "idle_stop_s", &type_later, UNSTORED, "0" },
-	{ "always_on", &type_later, UNSTORED, "false" },
+	{ "idle_stop_s", &type_int, GATEWAY(idle_stop_s), "0",
+	  RANGE(0, 30 * DAY_S) },
+	{ "always_on", &type_bool, GATEWAY(always_on), "false" },
 	{ "no_wake", &type_texts, GATEWAY(no_wake), "[]", RANGE(0, 256),
 	  .form = form_url_path,
 	  .expected = "a path of a URL that begins with '/'" },
@@ -119,18 +130,23 @@ const struct key gateway_keys[] = {
 	{ "identity_header", &type_text, GATEWAY(identity_header),
 	  .form = form_header,
 	  .expected = "a header's name that wakegate does not write itself" },
+	{ "websocket_origins", &type_texts, GATEWAY(websocket_origins), "[]",
+	  RANGE(0, 256), .form = form_origin,
+	  .expected = "an origin such as \"https://www.example.org\", "
+		      "\"null\" or \"*\"" },
 	{ "loading_page", &type_bool, GATEWAY(loading_page), "true" },
 	{ "show_output", &type_choice_bool, GATEWAY(show_output_to_anyone),
 	  "\"admin\"", .words = output_words },
 	{ "routes", &type_object, 0, "{}", .keys = routes_keys },
-	{ "backup", &type_refused, UNSTORED },
+	{ "actions", &type_actions, GATEWAY(actions), "{}" },
+	{ "backup", &type_object, 0, .keys = backup_keys },
 	{ 0 },
 };
 
 static const struct key admin_keys[] = {
 	{ "users", &type_texts, SETTING(admin_users), "[]", RANGE(0, 1000),
 	  .form = form_any, .expected = "the name of a user" },
-	{ "token_file", &type_text, UNSTORED, FILE_PATH },
+	{ "token_file", &type_text, SETTING(admin_token_file), FILE_PATH },
 	{ 0 },
 };
 
@@ -139,6 +155,8 @@ const struct key settings_keys[] = {
 	  "\"" WAKEGATE_STATE_DIR "\"", FILE_PATH },
 	{ "log_level", &type_choice, SETTING(log_level), "\"info\"",
 	  .words = level_words },
+	{ "log", &type_choice, SETTING(log), "\"stderr\"",
+	  .words = sink_words },
 	{ "admin", &type_object, 0, "{}", .keys = admin_keys },
 	{ "trusted_proxies", &type_texts, SETTING(trusted_proxies),
 	  "[\"127.0.0.1\", \"::1\"]", RANGE(0, 1000), .form = form_ip,
@@ -148,10 +166,16 @@ const struct key settings_keys[] = {
 	{ 0 },
 };
 
+static bool is_known(const struct key *keys, const char *name)
+{
+	while (keys->name && strcmp(keys->name, name) != 0)
+		keys++;
+	return keys->name != NULL;
+}
+
 static int check_known(const struct key *keys, json_t *object,
 		       const struct place *place, struct err *err)
 {
-	const struct key *key;
 	const char *name, *meant;
 	json_t *member;
 
@@ -163,11 +187,10 @@ static int check_known(const struct key *keys, json_t *object,
 					 .unshown = true };
 		struct nearest nearest = { .wanted = name };
 
-		for (key = keys; key->name && strcmp(key->name, name) != 0;
-		     key++)
-			nearest_try(&nearest, key->name);
-		if (key->name)
+		if (is_known(keys, name))
 			continue;
+		for (const struct key *key = keys; key->name; key++)
+			nearest_try(&nearest, key->name);
 		meant = nearest_name(&nearest);
 		if (meant)
 			return place_error(

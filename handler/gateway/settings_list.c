@@ -5,10 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/redact.h"
 #include "gateway/settings.h"
 #include "gateway/settings_form.h"
 #include "gateway/settings_key.h"
-#include "gateway/settings_redact.h"
 
 #include "base/banned.h"
 
@@ -85,30 +85,35 @@ static void release_texts(const struct key *key, void *at)
 
 const struct key_type type_texts = { read_texts, show_texts, release_texts };
 
+static json_t *show_word(char *const *command, size_t index)
+{
+	const char *word = command[index];
+	const char *secret = redact_secret_in(command, index);
+	size_t size = strlen(word) + 64;
+	char *text;
+	json_t *shown;
+
+	if (secret)
+		return json_sprintf("%.*s%s", (int)(secret - word), word,
+				    REDACTED);
+	text = malloc(size); /* it may be a shell's whole command */
+	if (!text)
+		return NULL;
+	memcpy(text, word, strlen(word) + 1);
+	redact(text, size, NULL);
+	shown = json_string(text);
+	free(text);
+	return shown;
+}
+
 static json_t *show_command(const struct key *key, const void *at)
 {
-	char *const *word = *(char **const *)at;
+	char *const *command = *(char **const *)at;
 	json_t *list = json_array();
-	bool next_is_secret = false;
-	size_t len = 0;
 
 	(void)key;
-	for (; word && *word; word++) {
-		if (next_is_secret) {
-			(void)json_array_append_new(list,
-						    json_string(REDACTED));
-			next_is_secret = false;
-		} else if (!redact_option(*word, &len)) {
-			(void)json_array_append_new(list, json_string(*word));
-		} else {
-			next_is_secret =
-				(*word)[len] == '\0' && (*word)[len - 1] != '=';
-			(void)json_array_append_new(
-				list,
-				json_sprintf("%.*s%s", (int)len, *word,
-					     next_is_secret ? "" : REDACTED));
-		}
-	}
+	for (size_t i = 0; command && command[i]; i++)
+		(void)json_array_append_new(list, show_word(command, i));
 	return list;
 }
 
@@ -215,6 +220,42 @@ static int read_value(const struct key *key, json_t *value,
 	return key_text_copy(&ret->file, text, err);
 }
 
+static int read_single(const struct key *key, json_t *value,
+		       const struct place *place, void *at, struct err *err)
+{
+	struct setting_value *single = at;
+
+	if (key_text_copy(&single->name, key->name, err))
+		return -1;
+	return read_value(key, value, place, single, err);
+}
+
+static json_t *show_value(const struct setting_value *value, bool plain)
+{
+	if (value->file)
+		return json_pack("{s:s}", "file", value->file);
+	return value->text ? json_string(plain ? value->text : REDACTED) : NULL;
+}
+
+static json_t *show_single(const struct key *key, const void *at)
+{
+	(void)key;
+	return show_value(at, false);
+}
+
+static void release_single(const struct key *key, void *at)
+{
+	struct setting_value *value = at;
+
+	(void)key;
+	free(value->name);
+	free(value->text);
+	free(value->file);
+	*value = (struct setting_value){ 0 };
+}
+
+const struct key_type type_value = { read_single, show_single, release_single };
+
 static int read_values(const struct key *key, json_t *value,
 		       const struct place *place, void *at, struct err *err)
 {
@@ -259,16 +300,11 @@ static json_t *show_values(const struct key *key, const void *at)
 	json_t *shown = json_object();
 
 	for (; value && value->name; value++) {
-		json_t *one;
+		bool plain = key->form == form_variable &&
+			     redact_variable_is_plain(value->name);
 
-		if (value->file)
-			one = json_pack("{s:s}", "file", value->file);
-		else if (key->form == form_variable &&
-			 redact_variable_is_plain(value->name))
-			one = json_string(value->text);
-		else
-			one = json_string(REDACTED);
-		(void)json_object_set_new(shown, value->name, one);
+		(void)json_object_set_new(shown, value->name,
+					  show_value(value, plain));
 	}
 	return shown;
 }
@@ -277,12 +313,8 @@ static void release_values(const struct key *key, void *at)
 {
 	struct setting_value *values = *(struct setting_value **)at, *value;
 
-	(void)key;
-	for (value = values; value && value->name; value++) {
-		free(value->name);
-		free(value->text);
-		free(value->file);
-	}
+	for (value = values; value && value->name; value++)
+		release_single(key, value);
 	free(values);
 	*(struct setting_value **)at = NULL;
 }

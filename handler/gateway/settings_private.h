@@ -17,6 +17,7 @@
 struct file_stamp {
 	dev_t device;
 	ino_t inode;
+	mode_t mode;
 	off_t size;
 	struct timespec modified, changed;
 };

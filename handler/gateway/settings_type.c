@@ -243,9 +243,20 @@ static int read_object(const struct key *key, json_t *value,
 	return keys_read(key->keys, value, place, at, err);
 }
 
+/* An object without defaults that was not given shows nothing. */
 static json_t *show_object(const struct key *key, const void *at)
 {
-	return keys_show(key->keys, at);
+	json_t *shown = keys_show(key->keys, at);
+	const char *const *first;
+
+	if (key->fallback || !key->keys->required)
+		return shown;
+	first = (const char *const *)(const void *)((const char *)at +
+						    key->keys->offset);
+	if (*first)
+		return shown;
+	json_decref(shown);
+	return NULL;
 }
 
 static void release_object(const struct key *key, void *at)
@@ -255,33 +266,3 @@ static void release_object(const struct key *key, void *at)
 
 const struct key_type type_object = { read_object, show_object,
 				      release_object };
-
-/* A key whose other values belong to a later version. */
-static int read_later(const struct key *key, json_t *value,
-		      const struct place *place, void *at, struct err *err)
-{
-	json_t *only = json_loads(key->fallback, JSON_DECODE_ANY, NULL);
-	bool same = only && json_equal(only, value);
-
-	(void)at;
-	json_decref(only);
-	if (same)
-		return 0;
-	return place_error(place, err,
-			   "expected %s, the only value in this version of "
-			   "wakegate",
-			   key->fallback);
-}
-
-const struct key_type type_later = { read_later, NULL, NULL };
-
-static int read_refused(const struct key *key, json_t *value,
-			const struct place *place, void *at, struct err *err)
-{
-	(void)key;
-	(void)value;
-	(void)at;
-	return place_error(place, err, "is not in this version of wakegate");
-}
-
-const struct key_type type_refused = { read_refused, NULL, NULL };

@@ -19,6 +19,7 @@ static struct file_stamp stamp_from(const struct stat *st)
 	struct file_stamp stamp = {
 		.device = st->st_dev,
 		.inode = st->st_ino,
+		.mode = st->st_mode,
 		.size = st->st_size,
 		.modified = st->st_mtim,
 		.changed = st->st_ctim,
@@ -43,7 +44,8 @@ static bool same_time(struct timespec a, struct timespec b)
 bool file_stamp_same(const struct file_stamp *a, const struct file_stamp *b)
 {
 	return a->device == b->device && a->inode == b->inode &&
-	       a->size == b->size && same_time(a->modified, b->modified) &&
+	       a->mode == b->mode && a->size == b->size &&
+	       same_time(a->modified, b->modified) &&
 	       same_time(a->changed, b->changed);
 }
 
@@ -66,6 +68,29 @@ static ssize_t read_all(int fd, char *text, size_t room)
 	return (ssize_t)len;
 }
 
+/* Gives the content, at most max + 1 bytes of it, with room for a NUL. It has
+ * `size` bytes, unless somebody writes just now. */
+static char *read_file(int fd, size_t size, size_t max, size_t *ret_len)
+{
+	CLEANUP_FREE char *text = malloc(size + 2);
+	ssize_t len = text ? read_all(fd, text, size + 1) : -1;
+
+	if (len > (ssize_t)size && size < max) {
+		char *grown = realloc(text, max + 2);
+		ssize_t more;
+
+		if (!grown)
+			return NULL;
+		text = grown;
+		more = read_all(fd, text + len, max + 1 - (size_t)len);
+		len = more < 0 ? -1 : len + more;
+	}
+	if (len < 0)
+		return NULL;
+	*ret_len = (size_t)len;
+	return __extension__ STEAL_PTR(text);
+}
+
 int small_file_read(struct small_file *ret, const char *path, size_t max,
 		    struct err *err)
 {
@@ -74,7 +99,7 @@ int small_file_read(struct small_file *ret, const char *path, size_t max,
 		open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	CLEANUP_FREE char *text = NULL;
 	struct stat st;
-	ssize_t len;
+	size_t len = 0;
 
 	if (fd < 0 || fstat(fd, &st))
 		return err_errno(err, "cannot open '%s'", path);
@@ -84,13 +109,10 @@ int small_file_read(struct small_file *ret, const char *path, size_t max,
 	if (st.st_size < 0 || (size_t)st.st_size > max)
 		return err_set(err, ERR_LIMIT, "'%s' is larger than %zu bytes",
 			       path, max);
-	text = malloc(max + 2);
+	text = read_file(fd, (size_t)st.st_size, max, &len);
 	if (!text)
 		return err_errno(err, "cannot read '%s'", path);
-	len = read_all(fd, text, max + 1);
-	if (len < 0)
-		return err_errno(err, "cannot read '%s'", path);
-	if ((size_t)len > max)
+	if (len > max)
 		return err_set(err, ERR_LIMIT, "'%s' is larger than %zu bytes",
 			       path, max);
 	text[len] = '\0';

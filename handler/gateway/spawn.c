@@ -21,6 +21,7 @@
 
 #define ENVIRONMENT_MAX	 1024
 #define EXEC_DEADLINE_MS 10000
+#define PASSWD_BYTES	 4096 /* an entry of the user database */
 #define DEFAULT_PATH                                                           \
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -63,14 +64,20 @@ char **spawn_clean_environment(size_t extra)
 
 /* An environment under construction: its strings are its own. */
 struct environment {
-	char *items[ENVIRONMENT_MAX + 1];
+	char **items; /* room for ENVIRONMENT_MAX and a NULL */
 	size_t count;
 };
 
-static void environment_free(struct environment *environment)
+void spawn_environment_free(char **environment)
 {
-	for (size_t i = 0; i < environment->count; i++)
-		free(environment->items[i]);
+	for (char **item = environment; item && *item; item++)
+		free(*item);
+	free(environment);
+}
+
+static void cleanup_environment(char ***environment)
+{
+	spawn_environment_free(*environment);
 }
 
 static int environment_set(struct environment *environment, const char *name,
@@ -102,11 +109,13 @@ static int environment_set(struct environment *environment, const char *name,
 /* What login(1) would set, where the web server gave us less. */
 static int set_defaults(struct environment *environment, struct err *err)
 {
-	const struct passwd *user = getpwuid(geteuid()); /* one thread here */
+	char text[PASSWD_BYTES];
+	struct passwd entry;
+	struct passwd *user = NULL;
 
 	if (environment_set(environment, "PATH", DEFAULT_PATH, false, err))
 		return -1;
-	if (!user)
+	if (getpwuid_r(geteuid(), &entry, text, sizeof(text), &user) || !user)
 		return 0;
 	if (environment_set(environment, "HOME", user->pw_dir, false, err) ||
 	    environment_set(environment, "USER", user->pw_name, false, err) ||
@@ -134,14 +143,16 @@ static int environment_build(struct environment *environment,
 			     const char *instance, struct err *err)
 {
 	CLEANUP_FREE char **inherited = spawn_clean_environment(0);
-	const char *value = strchr(instance, '=') + 1;
+	const char *value = instance ? strchr(instance, '=') + 1 : NULL;
 
 	if (!inherited)
 		return err_set(err, ERR_LIMIT, "out of memory");
 	/* first, so that it is found at once */
-	if (environment_set(environment, "WAKEGATE_INSTANCE", value, true, err))
+	if (value &&
+	    environment_set(environment, "WAKEGATE_INSTANCE", value, true, err))
 		return -1;
-	for (char **item = inherited; *item; item++) {
+	for (char **item = inherited;
+	     *item && environment->count < ENVIRONMENT_MAX; item++) {
 		char *copy = strdup(*item);
 
 		if (!copy)
@@ -151,8 +162,22 @@ static int environment_build(struct environment *environment,
 	if (set_defaults(environment, err) ||
 	    set_configured(environment, gateway->environment, err))
 		return -1;
-	return environment_set(environment, "WAKEGATE_INSTANCE", value, true,
-			       err);
+	return 0;
+}
+
+int spawn_environment(char ***ret, const struct gateway_settings *gateway,
+		      const char *instance, struct err *err)
+{
+	CLEANUP(cleanup_environment)
+	char **items = calloc(ENVIRONMENT_MAX + 1, sizeof(*items));
+	struct environment environment = { .items = items };
+
+	if (!items)
+		return err_set(err, ERR_LIMIT, "out of memory");
+	if (environment_build(&environment, gateway, instance, err))
+		return -1;
+	*ret = __extension__ STEAL_PTR(items);
+	return 0;
 }
 
 static void reset_signals(void)
@@ -243,11 +268,10 @@ static int fork_child(struct spawned *ret, const struct pipes *pipes,
 int spawn_prepare(struct spawned *ret, const struct gateway_settings *gateway,
 		  const char *instance, int output_fd, struct err *err)
 {
-	CLEANUP(environment_free)
-	struct environment environment = { .count = 0 };
+	CLEANUP(cleanup_environment) char **environment = NULL;
 	struct pipes pipes;
 
-	if (environment_build(&environment, gateway, instance, err))
+	if (spawn_environment(&environment, gateway, instance, err))
 		return -1;
 	if (pipe2(pipes.go, O_CLOEXEC) != 0)
 		return err_errno(err, "cannot make a pipe");
@@ -256,8 +280,7 @@ int spawn_prepare(struct spawned *ret, const struct gateway_settings *gateway,
 		(void)close(pipes.go[1]);
 		return err_errno(err, "cannot make a pipe");
 	}
-	if (fork_child(ret, &pipes, gateway, environment.items, output_fd,
-		       err)) {
+	if (fork_child(ret, &pipes, gateway, environment, output_fd, err)) {
 		(void)close(pipes.go[1]);
 		(void)close(pipes.err[0]);
 		(void)close(pipes.go[0]);

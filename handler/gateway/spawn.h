@@ -28,6 +28,13 @@ int spawn_prepare(struct spawned *ret, const struct gateway_settings *gateway,
 int spawn_go(struct spawned *spawned, struct err *err);
 void spawn_cancel(struct spawned *spawned);
 
+/* The environment that it gets, "NAME=value" each, NULL at the end; for what runs
+ * beside it (instance NULL) without WAKEGATE_INSTANCE, which marks what is the
+ * gateway itself. */
+int spawn_environment(char ***ret, const struct gateway_settings *gateway,
+		      const char *instance, struct err *err);
+void spawn_environment_free(char **environment); /* accepts NULL */
+
 /* A NULL-terminated list of "NAME=value" of what may be passed on, from this
  * process's own environment; the strings are borrowed, the list is the caller's. */
 char **spawn_clean_environment(size_t extra);

@@ -14,10 +14,8 @@ static int passed(const char *name, int64_t generation, struct err *err)
 		       (long long)generation, name);
 }
 
-/* Begins the statement of a change: ?1 is the name, ?2 the generation. */
-static int change_begin(struct binder *ret, struct store *store,
-			enum query query, const char *name, int64_t generation,
-			struct err *err)
+int change_begin(struct binder *ret, struct store *store, enum query query,
+		 const char *name, int64_t generation, struct err *err)
 {
 	sqlite3_stmt *statement = NULL;
 
@@ -29,9 +27,8 @@ static int change_begin(struct binder *ret, struct store *store,
 	return 0;
 }
 
-/* ERR_BUSY unless it changes one row. */
-static int change_run(struct store *store, const struct binder *binder,
-		      const char *name, int64_t generation, struct err *err)
+int change_run(struct store *store, const struct binder *binder,
+	       const char *name, int64_t generation, struct err *err)
 {
 	int changes = 0;
 
@@ -40,8 +37,7 @@ static int change_run(struct store *store, const struct binder *binder,
 	return changes == 1 ? 0 : passed(name, generation, err);
 }
 
-/* Where nothing is known of a gateway yet, its row is made. */
-static int add_row(struct store *store, const char *name, int64_t generation,
+int change_add_row(struct store *store, const char *name, int64_t generation,
 		   struct err *err)
 {
 	sqlite3_stmt *statement = NULL;
@@ -86,7 +82,7 @@ static int claim_row(struct store *store, const struct claim *claim,
 {
 	struct binder binder;
 
-	if (add_row(store, claim->name, claim->generation, err) ||
+	if (change_add_row(store, claim->name, claim->generation, err) ||
 	    change_begin(&binder, store, QUERY_CLAIM, claim->name,
 			 claim->generation, err))
 		return -1;
@@ -141,6 +137,8 @@ static void bind_keeper_columns(struct binder *binder,
 	bind_number_or_null(binder, row->retry_at_ms);
 	bind_text(binder, row->detail);
 	bind_text(binder, row->output_tail);
+	bind_number_or_null(binder, row->progress_bytes);
+	bind_number_or_null(binder, row->progress_total);
 }
 
 static void bind_other_columns(struct binder *binder,
@@ -149,28 +147,32 @@ static void bind_other_columns(struct binder *binder,
 	bind_text(binder, want_names[row->want]);
 	bind_number(binder, row->hold);
 	bind_number(binder, row->restore_wanted);
+	bind_number_or_null(binder, row->restore_snapshot);
 	bind_number_or_null(binder, row->last_request_ms);
 	bind_number_or_null(binder, row->answered_ms);
+}
+
+int change_write(struct store *store, const struct gateway_row *row,
+		 const struct event *event, struct err *err)
+{
+	struct binder binder;
+
+	if (change_begin(&binder, store, QUERY_WRITE, row->name,
+			 row->generation, err))
+		return -1;
+	bind_keeper_columns(&binder, row);
+	if (change_run(store, &binder, row->name, row->generation, err))
+		return -1;
+	return event ? event_add(store, event, err) : 0;
 }
 
 int store_write(struct store *store, const struct gateway_row *row,
 		const struct event *event, struct err *err)
 {
-	struct binder binder;
-	int result;
-
 	if (transaction_begin(store, STORE_BUSY_MS, err))
 		return -1;
-	result = change_begin(&binder, store, QUERY_WRITE, row->name,
-			      row->generation, err);
-	if (result == 0) {
-		bind_keeper_columns(&binder, row);
-		result = change_run(store, &binder, row->name, row->generation,
-				    err);
-	}
-	if (result == 0 && event)
-		result = event_add(store, event, err);
-	return transaction_end(store, result, err);
+	return transaction_end(store, change_write(store, row, event, err),
+			       err);
 }
 
 int store_rescue(struct store *store, const struct gateway_row *row,
@@ -223,7 +225,7 @@ int store_want(struct store *store, const char *name, int64_t generation,
 		detail = "{\"want\":\"stop\",\"hold\":true}";
 	if (transaction_begin(store, STORE_BUSY_MS, err))
 		return -1;
-	result = add_row(store, name, generation, err) ||
+	result = change_add_row(store, name, generation, err) ||
 				 change_begin(&binder, store, QUERY_WANT, name,
 					      generation, err)
 			 ? -1

@@ -13,6 +13,7 @@
 
 int event_add(struct store *store, const struct event *event, struct err *err)
 {
+	CLEANUP_FREE char *redacted = event_redacted(event->detail);
 	sqlite3_stmt *statement = NULL;
 	struct binder binder;
 
@@ -26,7 +27,7 @@ int event_add(struct store *store, const struct event *event, struct err *err)
 	bind_text(&binder, event->kind);
 	bind_number_or_null(&binder, event->pid);
 	bind_text(&binder, event->request);
-	bind_text(&binder, event->detail);
+	bind_text(&binder, redacted ? redacted : event->detail);
 	if (statement_run(store, statement, NULL, err))
 		return -1;
 	/* ids have no gaps: this deletes one row, found by its key */
@@ -35,7 +36,9 @@ int event_add(struct store *store, const struct event *event, struct err *err)
 	binder = (struct binder){ .statement = statement };
 	bind_number(&binder,
 		    sqlite3_last_insert_rowid(store->db) - EVENTS_KEPT);
-	return statement_run(store, statement, NULL, err);
+	if (statement_run(store, statement, NULL, err))
+		return -1;
+	return count_event(store, event, err);
 }
 
 int store_event(struct store *store, const struct event *event, struct err *err)
@@ -45,9 +48,8 @@ int store_event(struct store *store, const struct event *event, struct err *err)
 	return transaction_end(store, event_add(store, event, err), err);
 }
 
-/* Begins a read: on success the mutex is held, until read_end(). */
-static int read_begin(struct binder *ret, struct store *store, enum query query,
-		      struct err *err)
+int read_begin(struct binder *ret, struct store *store, enum query query,
+	       struct err *err)
 {
 	sqlite3_stmt *statement = NULL;
 
@@ -62,9 +64,8 @@ static int read_begin(struct binder *ret, struct store *store, enum query query,
 	return 0;
 }
 
-/* result: what the last step gave, SQLITE_ROW and SQLITE_DONE being success. */
-static int read_end(struct store *store, const struct binder *binder,
-		    int result, struct err *err)
+int read_end(struct store *store, const struct binder *binder, int result,
+	     struct err *err)
 {
 	int status = 0;
 
@@ -115,7 +116,9 @@ static int start_time_insert(struct store *store, const char *name,
 	binder = (struct binder){ .statement = statement };
 	bind_text(&binder, name);
 	bind_number(&binder, START_TIMES_KEPT);
-	return statement_run(store, statement, NULL, err);
+	if (statement_run(store, statement, NULL, err))
+		return -1;
+	return count_start(store, name, took_ms, err);
 }
 
 int store_start_time_add(struct store *store, const char *name,
@@ -237,4 +240,29 @@ int store_events(struct store *store, const char *gateway, int64_t after,
 		stop = each(&event, user);
 	}
 	return stop;
+}
+
+int store_events_about(struct store *store, const struct event_about *about,
+		       void (*each)(const struct event *, void *), void *user,
+		       struct err *err)
+{
+	struct binder binder;
+	int result;
+
+	if (read_begin(&binder, store, QUERY_EVENT_ABOUT, err))
+		return -1;
+	bind_text(&binder, about->request);
+	bind_text(&binder, about->gateway);
+	bind_number(&binder, about->from_ms);
+	bind_number(&binder, about->until_ms);
+	bind_number(&binder, about->generation);
+	while ((result = sqlite3_step(binder.statement)) == SQLITE_ROW) {
+		struct event event = { 0 };
+
+		fill(&event, binder.statement);
+		event.detail =
+			(const char *)sqlite3_column_text(binder.statement, 7);
+		each(&event, user);
+	}
+	return read_end(store, &binder, result, err);
 }

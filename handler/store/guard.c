@@ -19,6 +19,7 @@
 
 #define ID_DIGITS	 (STORE_ID_BYTES - 1)
 #define NAME_TRIES_MAX	 100
+#define TURN_MS		 10000 /* many may mend or make it, one after another */
 #define STORE_PATH_BYTES 4096
 
 /* As err_errno(), but the store is what can't be used now. */
@@ -153,7 +154,7 @@ static bool take_id(struct store *store, int fd)
 int guard_lock(int *ret, struct store *store, bool exclusive, bool *ret_valid,
 	       struct err *err)
 {
-	struct deadline deadline = deadline_in(STORE_BUSY_MS);
+	struct deadline deadline = deadline_in(TURN_MS);
 	CLEANUP_FD int fd = -1;
 	bool valid;
 

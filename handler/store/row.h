@@ -1,7 +1,7 @@
 /* row.h - one gateway's row: what all workers know of it
  *
  * Times are milliseconds since the epoch, 0 where the column is NULL; likewise
- * an empty string. schema/001_first.sql says what each column means.
+ * an empty string. The files of schema/ say what each column means.
  */
 #ifndef WAKEGATE_ROW_H
 #define WAKEGATE_ROW_H
@@ -45,7 +45,10 @@ struct gateway_row {
 	enum want want;
 	bool hold; /* stopped by a person, down until `start` */
 	bool restore_wanted;
+	int64_t restore_snapshot; /* 0: the newest that verifies */
 	int64_t snapshot;
+	int64_t progress_bytes; /* of a restore */
+	int64_t progress_total;
 	int64_t started_ms;
 	int64_t ready_ms;
 	int64_t stopped_ms;

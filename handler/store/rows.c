@@ -62,16 +62,18 @@ enum column {
 	COLUMN_RETRY_AT,
 	COLUMN_DETAIL,
 	COLUMN_OUTPUT_TAIL,
+	COLUMN_PROGRESS_BYTES,
+	COLUMN_PROGRESS_TOTAL,
 	COLUMN_WANT,
 	COLUMN_HOLD,
 	COLUMN_RESTORE_WANTED,
+	COLUMN_RESTORE_SNAPSHOT,
 	COLUMN_LAST_REQUEST,
 	COLUMN_ANSWERED,
 };
 
-/* -1 for a word that is none of them, or NULL. */
-static int column_word(sqlite3_stmt *row, int column, const char *const *words,
-		       int count)
+int column_word(sqlite3_stmt *row, int column, const char *const *words,
+		int count)
 {
 	const char *text = (const char *)sqlite3_column_text(row, column);
 
@@ -136,6 +138,10 @@ static void fill(struct gateway_row *ret, sqlite3_stmt *row)
 	ret->hold = sqlite3_column_int(row, COLUMN_HOLD) != 0;
 	ret->restore_wanted =
 		sqlite3_column_int(row, COLUMN_RESTORE_WANTED) != 0;
+	ret->restore_snapshot =
+		sqlite3_column_int64(row, COLUMN_RESTORE_SNAPSHOT);
+	ret->progress_bytes = sqlite3_column_int64(row, COLUMN_PROGRESS_BYTES);
+	ret->progress_total = sqlite3_column_int64(row, COLUMN_PROGRESS_TOTAL);
 	ret->last_request_ms = sqlite3_column_int64(row, COLUMN_LAST_REQUEST);
 	ret->answered_ms = sqlite3_column_int64(row, COLUMN_ANSWERED);
 }

@@ -12,10 +12,19 @@
 	"name, generation, state, reason, owner_pid, owner_start, owner_boot," \
 	" heartbeat_ms, pid, pid_start, address, adopted, snapshot,"           \
 	" started_ms, ready_ms, stopped_ms, exit_code, exit_signal, failures," \
-	" retry_at_ms, detail, output_tail"
-#define OTHER_COLUMNS "want, hold, restore_wanted, last_request_ms, answered_ms"
+	" retry_at_ms, detail, output_tail, progress_bytes, progress_total"
+#define OTHER_COLUMNS                                                          \
+	"want, hold, restore_wanted, restore_snapshot, last_request_ms,"       \
+	" answered_ms"
+#define SNAPSHOT_COLUMNS                                                       \
+	"id, gateway, generation, created_ms, bytes, files, content_bytes,"    \
+	" sha256, path, remote, fingerprint, state"
 
 #define EVENT_COLUMNS "at_ms, gateway, generation, kind, pid, request, detail"
+
+#define REQUEST_COLUMNS                                                        \
+	"request, gateway, at_ms, took_ms, found, found_generation,"           \
+	" waited_ms, generation, crashed_generation, retried, status, code"
 
 #define NOT_RUNNING "state IN ('stopped', 'cooldown', 'failed')"
 #define IS_HELD	    "(hold OR reason IS 'held')"
@@ -34,7 +43,8 @@ static const char *const sql[QUERY_MAX_] = {
 		" reason = NULL, detail = NULL, owner_pid = NULL,"
 		" owner_start = NULL, adopted = 0, answered_ms = NULL,"
 		" ready_ms = NULL, exit_code = NULL, exit_signal = NULL,"
-		" output_tail = NULL, retry_at_ms = NULL"
+		" output_tail = NULL, retry_at_ms = NULL,"
+		" progress_bytes = NULL, progress_total = NULL"
 		" WHERE name = ?1 AND generation = ?2",
 	[QUERY_WRITE] =
 		"UPDATE gateway SET state = ?3, reason = ?4, owner_pid = ?5,"
@@ -43,13 +53,13 @@ static const char *const sql[QUERY_MAX_] = {
 		" snapshot = ?13, started_ms = ?14, ready_ms = ?15,"
 		" stopped_ms = ?16, exit_code = ?17, exit_signal = ?18,"
 		" failures = ?19, retry_at_ms = ?20, detail = ?21,"
-		" output_tail = ?22"
+		" output_tail = ?22, progress_bytes = ?23, progress_total = ?24"
 		" WHERE name = ?1 AND generation = ?2",
 	[QUERY_RESCUE] =
 		"INSERT OR REPLACE INTO gateway (" KEEPER_COLUMNS
 		", " OTHER_COLUMNS ") SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
 		" ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,"
-		" ?21, ?22, ?23, ?24, ?25, ?26, ?27"
+		" ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30"
 		" WHERE NOT EXISTS (SELECT 1 FROM gateway"
 		" WHERE name = ?1 AND generation >= ?2)",
 	/* What runs takes the last wish. What doesn't: held is held until
@@ -95,8 +105,22 @@ static const char *const sql[QUERY_MAX_] = {
 		"SELECT id, " EVENT_COLUMNS " FROM event"
 		" WHERE id BETWEEN ?1 AND ?2 AND (?3 IS NULL OR gateway = ?3)"
 		" ORDER BY id LIMIT 1",
+	[QUERY_EVENT_ABOUT] =
+		"SELECT id, " EVENT_COLUMNS " FROM event WHERE request = ?1"
+		" OR (gateway = ?2 AND (at_ms BETWEEN ?3 AND ?4"
+		" OR (generation = ?5 AND at_ms < ?3 AND"
+		" kind IN ('exited', 'failed', 'cooldown'))))"
+		" ORDER BY id LIMIT 200",
 	[QUERY_EXITS] = "SELECT count(*) FROM event WHERE kind = 'exited'"
 			" AND gateway = ?1 AND at_ms >= ?2",
+	[QUERY_EXITS_NEWEST] =
+		"SELECT generation, at_ms,"
+		" coalesce(json_extract(detail, '$.exit_code'), -1),"
+		" coalesce(json_extract(detail, '$.exit_signal'), 0)"
+		" FROM event WHERE kind = 'exited' AND gateway = ?1"
+		" ORDER BY at_ms DESC LIMIT ?2",
+	[QUERY_STARTS] = "SELECT generation, at_ms, took_ms FROM start_time"
+			 " WHERE gateway = ?1 ORDER BY id DESC LIMIT ?2",
 	[QUERY_START_TIME_ADD] =
 		"INSERT INTO start_time (gateway, generation, at_ms, took_ms)"
 		" VALUES (?1, ?2, ?3, ?4)",
@@ -108,6 +132,41 @@ static const char *const sql[QUERY_MAX_] = {
 		"SELECT took_ms FROM (SELECT took_ms FROM start_time"
 		" WHERE gateway = ?1 ORDER BY id DESC LIMIT ?2)"
 		" ORDER BY took_ms",
+	[QUERY_RESTORE_WANT] =
+		"UPDATE gateway SET restore_wanted = ?3, restore_snapshot = ?4"
+		" WHERE name = ?1 AND generation = ?2",
+	/* a wish that changed meanwhile stays */
+	[QUERY_RESTORE_DONE] =
+		"UPDATE gateway SET restore_wanted = 0, restore_snapshot = NULL"
+		" WHERE name = ?1 AND generation = ?2 AND restore_wanted = ?3"
+		" AND restore_snapshot IS ?4",
+	[QUERY_SNAPSHOT_ADD] =
+		"INSERT INTO snapshot (" SNAPSHOT_COLUMNS ") VALUES ("
+		" CASE WHEN EXISTS (SELECT 1 FROM snapshot WHERE id = ?1)"
+		" THEN NULL ELSE ?1 END,"
+		" ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+	[QUERY_SNAPSHOT_WRITE] =
+		"UPDATE snapshot SET gateway = ?2, generation = ?3,"
+		" created_ms = ?4, bytes = ?5, files = ?6, content_bytes = ?7,"
+		" sha256 = ?8, path = ?9, remote = ?10, fingerprint = ?11,"
+		" state = ?12 WHERE id = ?1",
+	[QUERY_SNAPSHOT_DELETE] = "DELETE FROM snapshot WHERE id = ?1",
+	[QUERY_SNAPSHOT_NEXT] =
+		"SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE gateway = ?1"
+		" AND (?2 IS NULL OR created_ms < ?2"
+		" OR (created_ms = ?2 AND id < ?3))"
+		" ORDER BY created_ms DESC, id DESC LIMIT 1",
+	[QUERY_COUNT] = "INSERT INTO counter (gateway, name, label, value)"
+			" VALUES (?1, ?2, coalesce(?3, ''), ?4) ON CONFLICT"
+			" DO UPDATE SET value = value + excluded.value",
+	[QUERY_COUNTERS] = "SELECT name, label, value FROM counter"
+			   " WHERE gateway = ?1 ORDER BY name, label",
+	[QUERY_REQUEST_ADD] =
+		"INSERT INTO request (" REQUEST_COLUMNS ") VALUES (?1, ?2, ?3,"
+		" ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+	[QUERY_REQUEST_TRIM] = "DELETE FROM request WHERE id <= ?1",
+	[QUERY_REQUEST_FIND] = "SELECT " REQUEST_COLUMNS " FROM request"
+			       " WHERE request = ?1 ORDER BY id DESC LIMIT 1",
 	[QUERY_BEGIN] = "BEGIN IMMEDIATE",
 	[QUERY_COMMIT] = "COMMIT",
 	[QUERY_ROLLBACK] = "ROLLBACK",

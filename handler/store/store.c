@@ -169,6 +169,14 @@ int store_lock(struct store *store, struct err *err)
 	return err_set(err, ERR_STORE, "'%s' is not open", store->path);
 }
 
+bool store_is_free(struct store *store)
+{
+	if (pthread_mutex_trylock(&store->mutex) != 0)
+		return false;
+	store_unlock(store);
+	return true;
+}
+
 void store_unlock(struct store *store)
 {
 	(void)pthread_mutex_unlock(&store->mutex);

@@ -7,7 +7,7 @@
  *
  * One struct store may be used by all threads of a process. No call waits for
  * another process longer than its busy time (2 s; the calls marked "best effort"
- * 20 ms), then ERR_STORE. Errors of all calls:
+ * 20 ms; store_open() and store_reopen() 10 s for their turn), then ERR_STORE. Errors of all calls:
  *	ERR_STORE	can't be read or written now: disk full, read-only, busy
  *	ERR_STORE_MOVED	the file was deleted or replaced under us: store_reopen()
  *	ERR_CORRUPT	damaged: store_reopen() moves it aside and makes a new one
@@ -35,6 +35,9 @@ void store_close(struct store *store); /* accepts NULL */
  * failure the store stays closed, each call gives ERR_STORE, and it may be
  * tried again. */
 int store_reopen(struct store *store, struct err *err);
+
+/* Does no other thread of this process work with it right now? */
+bool store_is_free(struct store *store);
 
 /* 16 hexadecimal digits, made once per state_dir and kept in its file
  * wakegate.id, so that it outlives the database. */
@@ -112,11 +115,99 @@ int store_start_time_add(struct store *store, const char *name,
 int store_start_time_usual(struct store *store, const char *name,
 			   int64_t *ret_ms, struct err *err);
 
+/* The newest starts that succeeded, and the newest processes that ended by
+ * themselves, newest first; at most max of them. */
+struct gateway_start {
+	int64_t generation;
+	int64_t at_ms; /* when it was ready */
+	int64_t took_ms;
+};
+int store_starts(struct store *store, const char *name,
+		 struct gateway_start *ret, int max, int *ret_count,
+		 struct err *err);
+
+struct gateway_exit {
+	int64_t generation;
+	int64_t at_ms;
+	int exit_code;	 /* EXIT_CODE_NONE: not known, or by a signal */
+	int exit_signal; /* 0: none */
+};
+int store_exits(struct store *store, const char *name, struct gateway_exit *ret,
+		int max, int *ret_count, struct err *err);
+
 /* Calls each() for the events with id > after, oldest first; when more than
  * `newest` match, only for the newest that many (0: all). gateway NULL: of all. Stops
  * early when each() gives non-zero, which is then the result. */
 int store_events(struct store *store, const char *gateway, int64_t after,
 		 int newest, int (*each)(const struct event *, void *),
 		 void *user, struct err *err);
+
+/* Calls each(), oldest first, for the events about the request; for those of the
+ * gateway from from_ms to until_ms; and for those that say how the generation
+ * ended, before that. Nothing else may be asked of the store meanwhile. */
+struct event_about {
+	const char *request;
+	const char *gateway;
+	int64_t from_ms;
+	int64_t until_ms;
+	int64_t generation;
+};
+int store_events_about(struct store *store, const struct event_about *about,
+		       void (*each)(const struct event *, void *), void *user,
+		       struct err *err);
+
+/* --- snapshots */
+
+enum snapshot_state {
+	SNAPSHOT_WRITING,  /* not to be used */
+	SNAPSHOT_COMPLETE, /* read back and good */
+	SNAPSHOT_EXPIRED,  /* its archive is gone */
+	SNAPSHOT_BAD,	   /* its archive did not verify */
+	SNAPSHOT_STATE_MAX_
+};
+
+/* As they stand in the database and in JSON. */
+extern const char *const snapshot_state_names[SNAPSHOT_STATE_MAX_];
+
+struct snapshot_row {
+	int64_t id;
+	char gateway[GATEWAY_NAME_BYTES];
+	int64_t generation; /* that it was taken of */
+	int64_t created_ms;
+	int64_t bytes; /* of the archive */
+	int64_t files;
+	int64_t content_bytes; /* of its files, unpacked */
+	char sha256[65];
+	char path[SNAPSHOT_PATH_BYTES];	  /* "": none on this machine */
+	char remote[SNAPSHOT_PATH_BYTES]; /* "": none in the bucket */
+	char fingerprint[40];
+	enum snapshot_state state;
+};
+
+/* Adds a row; row->id is kept where it is free, 0: the next. ERR_INVALID: a
+ * rule of the schema, such as a path that has a row already. */
+int store_snapshot_add(struct store *store, const struct snapshot_row *row,
+		       int64_t *ret_id, struct err *err);
+/* All columns of the row with that id. ERR_MISSING: there is none. */
+int store_snapshot_write(struct store *store, const struct snapshot_row *row,
+			 struct err *err);
+int store_snapshot_delete(struct store *store, int64_t id, struct err *err);
+
+/* Calls each() for the gateway's snapshots, whatever their state, newest first.
+ * Ends early as store_events() does; what it shows may be changed meanwhile. */
+int store_snapshots(struct store *store, const char *gateway,
+		    int (*each)(const struct snapshot_row *, void *),
+		    void *user, struct err *err);
+
+/* wanted: the next start puts a snapshot back (0: the newest that verifies),
+ * whichever start that is; else that wish is taken back. ERR_BUSY as store_want(). */
+int store_restore_want(struct store *store, const char *name,
+		       int64_t generation, bool wanted, int64_t snapshot,
+		       struct err *err);
+
+/* store_write(), and the wish that row->restore_wanted and restore_snapshot tell
+ * is fulfilled, unless it has changed: all in one transaction. */
+int store_restored(struct store *store, const struct gateway_row *row,
+		   const struct event *event, struct err *err);
 
 #endif

@@ -4,7 +4,8 @@
  *	connection.c	one SQLite connection: how it is set, whether it is sound
  *	guard.c		the folder, wakegate.id and its lock, moving files aside
  *	statements.c	all SQL
- *	rows.c, changes.c, events.c	the calls
+ *	rows.c, changes.c, events.c, snapshots.c, counters.c, requests.c
+ *			the calls
  *
  * Everybody holds a shared lock on wakegate.id while opening the database;
  * whoever makes, migrates or replaces it holds the exclusive one. So nobody
@@ -19,6 +20,7 @@
 #include <stddef.h>
 
 #include "base/deadline.h"
+#include "store/observed.h"
 #include "store/store.h"
 
 #define STORE_BUSY_MS	     2000
@@ -40,10 +42,24 @@ enum query {
 	QUERY_EVENT_TRIM,
 	QUERY_EVENT_BOUNDS,
 	QUERY_EVENT_NEXT,
+	QUERY_EVENT_ABOUT,
 	QUERY_EXITS,
+	QUERY_EXITS_NEWEST,
 	QUERY_START_TIME_ADD,
 	QUERY_START_TIME_TRIM,
 	QUERY_START_TIMES,
+	QUERY_STARTS,
+	QUERY_RESTORE_WANT,
+	QUERY_RESTORE_DONE,
+	QUERY_SNAPSHOT_ADD,
+	QUERY_SNAPSHOT_WRITE,
+	QUERY_SNAPSHOT_DELETE,
+	QUERY_SNAPSHOT_NEXT,
+	QUERY_COUNT,
+	QUERY_COUNTERS,
+	QUERY_REQUEST_ADD,
+	QUERY_REQUEST_TRIM,
+	QUERY_REQUEST_FIND,
 	QUERY_BEGIN,
 	QUERY_COMMIT,
 	QUERY_ROLLBACK,
@@ -148,8 +164,48 @@ void bind_text(struct binder *binder, const char *text); /* NULL, "": NULL */
 
 /* Copies a column's text, cut to fit; "" for NULL. */
 void column_text(char *ret, size_t size, sqlite3_stmt *statement, int column);
+/* -1 for a word that is none of them, or NULL. */
+int column_word(sqlite3_stmt *row, int column, const char *const *words,
+		int count);
+
+/* --- changes.c: a change of a gateway's row, within a transaction */
+
+/* Begins the statement: ?1 is the name, ?2 the generation. */
+int change_begin(struct binder *ret, struct store *store, enum query query,
+		 const char *name, int64_t generation, struct err *err);
+/* ERR_BUSY unless it changes one row. */
+int change_run(struct store *store, const struct binder *binder,
+	       const char *name, int64_t generation, struct err *err);
+/* Where nothing is known of a gateway yet (generation 0), its row is made. */
+int change_add_row(struct store *store, const char *name, int64_t generation,
+		   struct err *err);
+
+/* The keeper's columns and an event (or NULL). */
+int change_write(struct store *store, const struct gateway_row *row,
+		 const struct event *event, struct err *err);
 
 /* --- events.c: within a transaction */
 int event_add(struct store *store, const struct event *event, struct err *err);
+
+/* A JSON object without secrets, if it had some: the caller's to free; NULL: it
+ * has none. */
+char *event_redacted(const char *detail);
+
+/* --- counters.c: within a transaction */
+int count_add(struct store *store, const struct count *count, struct err *err);
+int count_start(struct store *store, const char *gateway, int64_t took_ms,
+		struct err *err);
+/* What the event is counted as. */
+int count_event(struct store *store, const struct event *event,
+		struct err *err);
+
+/* --- events.c */
+
+/* A read outside of one. On success the mutex is held, until read_end(). */
+int read_begin(struct binder *ret, struct store *store, enum query query,
+	       struct err *err);
+/* result: what the last step gave, SQLITE_ROW and SQLITE_DONE being success. */
+int read_end(struct store *store, const struct binder *binder, int result,
+	     struct err *err);
 
 #endif

@@ -88,7 +88,7 @@ own_setup() {
 	[ "$?" -ne 2 ]
 	run wg start
 	[ "$status" -eq 1 ]
-	[[ $output == *78* || $output == *'last words'* ]] || fail "$output"
+	[[ $output == *'exit code 78'* || $output == *'last words'* ]] || fail "$output"
 }
 
 @test "start that takes too long: exit 3" {
@@ -269,4 +269,32 @@ own_setup() {
 	[ "$(pgrep -fc -- "^$FAKE_GATEWAY --listen $GATEWAY_ADDRESS ")" -eq 1 ]
 	wg stop
 	port_closed "$GATEWAY_PORT"
+}
+
+# The words of a line that are options, sorted.
+options_in() {
+	tr -s ' []' '\n' <<<"$1" | grep -E '^-' | sort | tr '\n' ' '
+}
+
+@test "wakegate(8) has each command of the help with the same options, and no other" {
+	local count=0 help manual name line
+
+	help=$("$WAKEGATE" help | sed -n 's/^  \([a-z]\)/\1/p')
+	mandoc -T ascii -O width=200 "$TOP_SRCDIR/doc/wakegate.8" |
+		sed -e 's/.\x08//g' -e '1,/^COMMANDS/d' -e '/^ADMIN/,$d' \
+			>"$RUN/manual"
+	while read -r name line; do
+		# the synopsis ends where the help begins, in lower case
+		line=$(sed 's/ [a-z].*//' <<<" $line")
+		manual=$(grep -E "^ {1,8}$name( |\$)" "$RUN/manual") ||
+			fail "no $name"
+		manual=$(head -n 1 <<<"$manual")
+		[ "$(options_in "$line")" = "$(options_in "${manual#*"$name"}")" ] ||
+			fail "$name: '$line', but '$manual'"
+		count=$((count + 1))
+	done <<<"$help"
+	[ "$count" -gt 10 ]
+	[ "$(sed -n '/^\.Sh COMMANDS/,/^\.Sh ADMIN/s/^\.It Cm \([a-z]*\).*/\1/p' \
+		"$TOP_SRCDIR/doc/wakegate.8" | sort)" = \
+		"$(cut -d ' ' -f 1 <<<"$help" | sort)" ]
 }

@@ -239,3 +239,45 @@ small_enough() {
 	[ "$(row exit_signal)" = 9 ]
 	[ "$(events_of exited)" -eq 1 ]
 }
+
+@test "a secret of the command or the environment is not in the output's tail" {
+	FLAGS=(--exit-before-listen 78
+		--log-lines 'called with hush-4711, and hush-4712 as well')
+	COMMAND=(env API_TOKEN=hush-4711 "$FAKE_GATEWAY")
+	write_config '.gateways.fake.environment = { PASSWORD: "hush-4712" }'
+	cgi GET /pid
+	eventually 5 row_is state failed
+	[[ $(row output_tail) == *'called with [redacted], and [redacted]'* ]]
+	wg check >"$RUN/check.log"
+	never grep -q 'API_TOKEN=hush\|"hush-4712"' "$RUN/check.log"
+}
+
+# replaced COLUMNS: a keeper that stopped when the row said so of its owner.
+replaced() {
+	local keeper gateway
+
+	write_config
+	wg start
+	keeper=$(row owner_pid)
+	gateway=$(row pid)
+	kill -STOP "$keeper"
+	kill -KILL "$gateway"
+	query "UPDATE gateway SET state = 'starting', heartbeat_ms = 1000, $1"
+	cgi GET /pid
+	[ "$code" = 200 ]
+	eventually 5 gone "$keeper"
+	[ "$(row owner_pid)" != "$keeper" ]
+	[ "$(gateway_starts)" -eq 2 ]
+}
+
+@test "a keeper that fell silent is replaced" {
+	replaced "reason = NULL"
+}
+
+@test "a keeper that fell silent before it signed the row is replaced" {
+	replaced "owner_pid = NULL, owner_start = NULL"
+}
+
+@test "a keeper that could not tell its start time is replaced when silent" {
+	replaced "owner_start = NULL"
+}

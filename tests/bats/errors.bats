@@ -150,6 +150,25 @@ problem() {
 	[ "$code" = 503 ]
 }
 
+@test "a moved state_dir needs no new worker" {
+	local old=$STATE pid
+
+	write_config
+	start_lighttpd
+	get /pid
+	pid=$body
+	wg stop
+	STATE=$RUN/moved
+	write_config
+	sleep 0.7
+	get /pid
+	[ "$code" = 200 ]
+	[ "$body" != "$pid" ]
+	[ "$(row generation)" = 1 ]
+	[ "$(row state)" = ready ]
+	[ "$(sqlite3 "$old/wakegate.db" 'SELECT state FROM gateway')" = stopped ]
+}
+
 @test "errors are a page for who accepts HTML" {
 	FLAGS=(--exit-before-listen 78)
 	write_config '.gateways.fake.loading_page = false'

@@ -111,6 +111,51 @@ spawned_fcgi() {
 	[ "$(gateway_starts)" -eq 1 ]
 }
 
+all_at_work() {
+	[ "$(threads_of "$1")" -gt 64 ]
+}
+
+@test "who has connected to a worker that is told to leave is answered" {
+	local client
+
+	write_config
+	spawned_fcgi
+	get /pid
+	# more than it has threads
+	many 74 '/slow?ms=700&n=' >"$RUN/many" 3>&- &
+	client=$!
+	eventually 10 all_at_work "${BACKGROUND[0]}"
+	sleep 0.1
+	kill -TERM "${BACKGROUND[0]}"
+	wait "$client"
+	[ "$(cat "$RUN/many")" = "200 74" ] || fail "$(cat "$RUN/many")"
+	eventually 5 gone "${BACKGROUND[0]}"
+}
+
+@test "no request fails while workers are told to leave, under mod_fcgid" {
+	local i pids=() workers
+
+	write_config
+	start_apache
+	run many 10 /pid
+	for i in {1..10}; do
+		timeout 60 curl -s -o /dev/null -w '%{stderr}%{http_code}\n' \
+			"$URL/pid?[1-1000]" 2>"$RUN/codes.$i" 3>&- &
+		pids+=($!)
+	done
+	for i in {1..15}; do
+		mapfile -t workers < <(our_workers)
+		sleep 0.2 # who has only begun does not hear it yet
+		kill -TERM "${workers[@]}" 2>/dev/null || true
+	done
+	kill "${pids[@]}" 2>/dev/null || true
+	wait "${pids[@]}" || true
+	cat "$RUN"/codes.* >"$RUN/all"
+	[ "$(grep -vc '^200$' "$RUN/all")" -eq 0 ] ||
+		fail "$(sort "$RUN/all" | uniq -c)"
+	[ "$(wc -l <"$RUN/all")" -gt 200 ]
+}
+
 @test "under spawn-fcgi a worker leaves on SIGUSR1" {
 	write_config
 	spawned_fcgi
@@ -167,6 +212,34 @@ tcp_fcgi() {
 	((took < 2500)) || fail "60 at once took $took ms"
 	[ "$(pgrep -c -P "${SERVERS[0]}")" -eq 1 ]
 	[ "$(threads_of "$(worker)")" -le 70 ]
+}
+
+@test "requests that wait keep no others from being answered" {
+	local other took client
+
+	take_port
+	other=$REPLY
+	FLAGS=(--boot-ms 4000)
+	write_config ".gateways.other = (.gateways.fake | .mount = \"/echo\"
+			| .address = \"127.0.0.1:$other\"
+			| .command = [.command[0], \"--listen\", .address])
+		| .gateways.fake.waiting_max = 90"
+	start_lighttpd
+	get /echo
+	[ "$code" = 200 ]
+	many 100 /pid >"$RUN/many" 3>&- &
+	client=$!
+	sleep 1
+	took=$(now_ms)
+	get /api/status
+	[ "$code" = 503 ]
+	get /echo
+	[ "$code" = 200 ]
+	took=$(($(now_ms) - took))
+	((took < 1500)) || fail "held up for $took ms"
+	wait "$client"
+	[ "$(tr '\n' ' ' <"$RUN/many")" = '200 90 503 10 ' ] ||
+		fail "$(cat "$RUN/many")"
 }
 
 @test "more requests than threads are answered in turn" {
@@ -245,8 +318,8 @@ small() {
 	start_lighttpd
 	get /pid
 	get '/big?bytes=1000000'
-	run small worker "$(worker)"
-	[ "$status" -eq 0 ] || fail "$output"
-	run small keeper "$(row owner_pid)"
-	[ "$status" -eq 0 ] || fail "$output"
+	for _ in {1..10}; do many 8 /pid; done
+	# what a crowd needed is given back when it has gone
+	eventually 2 small worker "$(worker)"
+	small keeper "$(row owner_pid)"
 }

@@ -21,8 +21,10 @@ export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-180}
 : "${FAKE_GATEWAY:=$TOP_BUILDDIR/tests/fake/gateway}"
 : "${SCRIPTED:=$TOP_BUILDDIR/tests/fake/scripted}"
 : "${HANGFS:=$TOP_BUILDDIR/tests/fake/hangfs}"
+: "${WSCLIENT:=$TOP_BUILDDIR/tests/fake/wsclient}"
 WRAPPER=$TOP_SRCDIR/tests/fake/wrapper.sh
 LIGHTTPD=$(PATH=$PATH:/usr/sbin:/sbin command -v lighttpd || true)
+NGINX=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx || true)
 APACHE=$(PATH=$PATH:/usr/sbin:/sbin command -v apache2 || true)
 
 fail() {
@@ -99,7 +101,7 @@ setup() {
 	COMMAND=("$FAKE_GATEWAY")
 	BACKGROUND=()
 	SERVERS=()
-	code='' body='' REPLY='' WEB_PORT=''
+	code='' body='' REPLY='' WEB_PORT='' STANDBY='' SERVE=''
 	take_port
 	GATEWAY_PORT=$REPLY
 	GATEWAY_ADDRESS=127.0.0.1:$GATEWAY_PORT
@@ -194,6 +196,9 @@ background() {
 fill_in() {
 	sed -e "s|@RUN@|$RUN|g" -e "s|@WAKEGATE@|$WAKEGATE|g" \
 		-e "s|@CONFIG@|$CONFIG|g" -e "s|@PORT@|$WEB_PORT|g" \
+		-e "s|@GATEWAY@|$GATEWAY_ADDRESS|g" -e "s|@STANDBY@|$STANDBY|g" \
+		-e "s|@GATEWAY_HOST@|127.0.0.1|g" \
+		-e "s|@GATEWAY_PORT@|$GATEWAY_PORT|g" \
 		"$TOP_SRCDIR/conf/$1" >"$RUN/$1"
 }
 
@@ -221,6 +226,25 @@ start_lighttpd_cgi() {
 	start_lighttpd lighttpd-cgi.conf
 }
 
+# start_lighttpd_tls [CONF FILE]: with a certificate that it signs itself.
+start_lighttpd_tls() {
+	local conf=${1:-lighttpd.conf}
+
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$RUN/key.pem" \
+		-out "$RUN/cert.pem" -days 2 -subj /CN=localhost \
+		-addext subjectAltName=IP:127.0.0.1 2>>"$RUN/openssl.log"
+	cat "$RUN/key.pem" "$RUN/cert.pem" >"$RUN/both.pem"
+	take_port
+	WEB_PORT=$REPLY
+	fill_in "$conf"
+	cat >>"$RUN/$conf" <<-END
+		server.modules += ( "mod_openssl" )
+		ssl.engine = "enable"
+		ssl.pemfile = "$RUN/both.pem"
+	END
+	start_server "$RUN/server.log" "$LIGHTTPD" -D -f "$RUN/$conf"
+}
+
 # start_apache [CONF FILE]
 start_apache() {
 	[ -n "$APACHE" ] || fail "apache2 is missing"
@@ -236,7 +260,56 @@ start_apache_cgi() {
 	start_apache apache-cgi.conf
 }
 
-# A web server by name: lighttpd apache lighttpd_cgi apache_cgi.
+# serve ADDRESS [OPTIONS]: `wakegate serve`; its pid is in $SERVE.
+serve() {
+	local address=$1
+
+	shift
+	background "${AS[@]}" "$WAKEGATE" -c "$CONFIG" serve \
+		--listen "$address" "$@"
+	SERVE=$!
+	eventually 10 serve_listens "$address"
+}
+
+serve_listens() {
+	case $1 in
+	*/*) test -S "$1" ;;
+	*) port_open "${1##*:}" ;;
+	esac
+}
+
+# start_nginx [CONF FILE]: with a `wakegate serve` behind it.
+start_nginx() {
+	[ -n "$NGINX" ] || fail "nginx is missing"
+	take_port
+	WEB_PORT=$REPLY
+	fill_in "${1:-nginx.conf}"
+	fill_in nginx-websocket.conf
+	become_www_data
+	serve "$RUN/wakegate.sock"
+	start_server "$RUN/server.log" "$NGINX" -c "$RUN/${1:-nginx.conf}"
+}
+
+start_nginx_fast() {
+	start_nginx nginx-fast.conf
+}
+
+start_apache_proxy_fcgi() {
+	become_www_data
+	serve "$RUN/wakegate.sock"
+	start_apache apache-proxy-fcgi.conf
+}
+
+start_apache_fast() {
+	take_port
+	STANDBY=$REPLY
+	become_www_data
+	serve "$RUN/wakegate.sock"
+	start_apache apache-fast.conf
+}
+
+# A web server by name: lighttpd apache lighttpd_cgi apache_cgi nginx nginx_fast
+# apache_proxy_fcgi apache_fast.
 start_web() {
 	"start_$1"
 }
@@ -290,6 +363,21 @@ many() {
 	curl -sS -Z --parallel-immediate --parallel-max "$1" --max-time 90 \
 		-o /dev/null -w '%{http_code}\n' "$URL$2?[1-$1]" 2>>"$RUN/curl.log" |
 		sort | uniq -c | awk '{ print $2, $1 }'
+}
+
+# ws FLAGS... ACTION...: WebSocket clients; prints how many had which result. See
+# tests/fake/wsclient.c.
+ws() {
+	timeout 100 "$WSCLIENT" --connect "127.0.0.1:$WEB_PORT" "$@" 3>&-
+}
+
+# tls_ws h1|h2 PATH CODE [NAME=VALUE]: one over TLS; see tests/fake/wsclient.mjs.
+tls_ws() {
+	local how=$1
+
+	shift
+	timeout 60 node "$TOP_SRCDIR/tests/fake/wsclient.mjs" "$how" \
+		"127.0.0.1:$WEB_PORT" "$RUN/cert.pem" "$@" 3>&-
 }
 
 # cgi METHOD TARGET [NAME=VALUE...]: wakegate as a CGI program; its answer goes to

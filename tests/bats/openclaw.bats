@@ -4,6 +4,7 @@
 # One boot takes 7 to 30 s and 800 MB, so these tests are few and long.
 
 load helper
+load browser
 
 export BATS_TEST_TIMEOUT=400
 
@@ -147,5 +148,63 @@ its_page() {
 		sleep 0.3
 	done
 	[ "$(row pid openclaw)" = "$pid" ]
+	[ "$(events_of spawned)" -eq 1 ]
+}
+
+# What OpenClaw itself wrote, with a mark of ours in one of its databases.
+mark_state() {
+	sqlite3 -cmd '.timeout 10000' "$HOME_OF_IT/.openclaw/state/openclaw.sqlite" \
+		"CREATE TABLE IF NOT EXISTS mark (text); INSERT INTO mark
+		VALUES ('$1')"
+	echo "$1" >"$HOME_OF_IT/.openclaw/mark"
+}
+
+marks() {
+	sqlite3 -cmd '.timeout 10000' "$HOME_OF_IT/.openclaw/state/openclaw.sqlite" \
+		'SELECT text FROM mark'
+	cat "$HOME_OF_IT/.openclaw/mark"
+}
+
+@test "OpenClaw: its folder is deleted; the next request restores it, starts it" {
+	openclaw_config '.gateways.openclaw.backup = {
+		directory: (.gateways.openclaw.environment.HOME + "/.openclaw"),
+		to: (.state_dir + "/snapshots"), every_s: 0, on_stop: false,
+		exclude: ["cache", "tmp", "*.lock"], restore_timeout_s: 60 }'
+	start_lighttpd
+	patient_get /
+	its_page
+	mark_state first
+	wg backup
+	wg stop
+	rm -rf "${HOME_OF_IT:?}/.openclaw"
+	patient_get /
+	its_page
+	[ "$(marks)" = $'first\nfirst' ]
+	[ "$(events_of restore_done)" -eq 1 ]
+	[ "$(events_of spawned)" -eq 2 ]
+	[ "$(sqlite3 -cmd '.timeout 10000' \
+		"$HOME_OF_IT/.openclaw/state/openclaw.sqlite" \
+		'PRAGMA integrity_check')" = ok ]
+	get /startupz
+	[ "$(json .ok)" = true ]
+}
+
+# One gateway, of the web servers' user, behind one server after another.
+@test "OpenClaw: its page in Chromium, through all three: its WebSocket, no error" {
+	local BROWSE_SECONDS=250
+
+	browser_setup
+	become_www_data
+	openclaw_config
+	ENTER=("${AS[@]}")
+	start_lighttpd
+	browse openclaw.mjs connects 503,200 "$TOKEN"
+	stop_servers
+	ENTER=()
+	start_apache
+	browse openclaw.mjs connects 200 "$TOKEN"
+	stop_servers
+	start_nginx
+	browse openclaw.mjs connects 200 "$TOKEN"
 	[ "$(events_of spawned)" -eq 1 ]
 }

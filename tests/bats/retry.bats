@@ -131,6 +131,52 @@ killed_after() {
 	[ "$(gateway_starts)" -eq 1 ]
 }
 
+# scripted ANSWER...: the gateway gives these, one a request, and closes.
+scripted() {
+	jq -n --arg state "$STATE" --arg address "$GATEWAY_ADDRESS" '{
+		state_dir: $state, gateways: { fake: { address: $address,
+			command: $ARGS.positional, stop_timeout_s: 1 } } }' \
+		--args -- "$SCRIPTED" --listen "$GATEWAY_ADDRESS" "$@" >"$CONFIG"
+}
+
+HEAD='HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n'
+
+# lost_head WEB SERVER: the first answer ends with its head.
+lost_head() {
+	scripted "$HEAD" "${HEAD}hello"
+	start_web "$1"
+	get /
+	[ "$code" = 200 ]
+	[ "$body" = hello ]
+	[ "$(events_of retried)" -eq 1 ]
+	[ "$(events_of spawned)" -eq 1 ]
+}
+
+@test "an answer that broke off before any of it left is asked for again, lighttpd" {
+	lost_head lighttpd
+}
+
+@test "an answer that broke off before any of it left is asked for again, mod_fcgid" {
+	lost_head apache
+}
+
+@test "an answer that breaks off each time is 502, whatever has come of it" {
+	scripted "$HEAD"
+	start_lighttpd
+	get /
+	[ "$code" = 502 ]
+	[ "$(json .code)" = gateway_closed ]
+	[ "$(json .retried)" = true ]
+	get / -d one
+	[ "$code" = 502 ]
+	[ "$(json .retried)" = false ]
+	scripted 'HTTP/1.1 200 OK\r\nCont'
+	wg restart
+	get /
+	[ "$code" = 502 ]
+	[ "$(json .code)" = gateway_closed ]
+}
+
 @test "an answer that was whole is the answer, though the gateway died then" {
 	start_lighttpd
 	get '/crash?when=after'

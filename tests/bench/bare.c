@@ -1,10 +1,12 @@
-/* bare.c - the peer of the benchmark: the least that a FastCGI program can do
+/* bare.c - the peer of the benchmarks: the least that a FastCGI program can do
  *
  *	bare PORT
+ *	bare
  *
  * A libfcgi loop in 16 threads, each with one kept connection to 127.0.0.1:PORT:
  * sends a fixed GET, takes the answer (Content-Length, one read of the head), and
- * writes it back. No store, no configuration, no checks, no retry.
+ * writes it back. No store, no configuration, no checks, no retry. Without a PORT it
+ * answers 1 KB of its own.
  */
 #include <arpa/inet.h>
 #include <fcgiapp.h>
@@ -18,6 +20,7 @@
 
 #define THREADS	     16
 #define ANSWER_BYTES 65536
+#define ALONE_BYTES  1024
 
 static struct sockaddr_in gateway;
 
@@ -85,18 +88,38 @@ static void *loop(void *unused)
 	return NULL;
 }
 
+static void *loop_alone(void *unused)
+{
+	char body[ALONE_BYTES];
+	FCGX_Request fcgi;
+
+	(void)unused;
+	memset(body, 'x', sizeof(body));
+	(void)FCGX_InitRequest(&fcgi, 0, 0);
+	while (FCGX_Accept_r(&fcgi) == 0) {
+		(void)FCGX_PutS(
+			"Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n",
+			fcgi.out);
+		(void)FCGX_PutStr(body, sizeof(body), fcgi.out);
+		FCGX_Finish_r(&fcgi);
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t threads[THREADS];
 
-	if (argc != 2)
+	if (argc > 2)
 		return 2;
 	gateway.sin_family = AF_INET;
-	gateway.sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10));
+	gateway.sin_port =
+		htons((uint16_t)(argc == 2 ? strtoul(argv[1], NULL, 10) : 0));
 	gateway.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	(void)FCGX_Init();
 	for (int i = 0; i < THREADS; i++)
-		if (pthread_create(&threads[i], NULL, loop, NULL) != 0)
+		if (pthread_create(&threads[i], NULL,
+				   argc == 2 ? loop : loop_alone, NULL) != 0)
 			return 1;
 	(void)pthread_join(threads[0], NULL);
 	return 0;

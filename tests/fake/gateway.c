@@ -384,5 +384,6 @@ int main(int argc, char **argv)
 	    pthread_create(&thread, NULL, exit_later, manners) != 0)
 		fail("thread");
 	boot(manners, signals);
+	state_open(manners);
 	serve(&gateway, signals);
 }

@@ -1,7 +1,8 @@
 /* gateway.h - the parts of the fake gateway
  *
  * gateway_flags.c has its flags, gateway.c its life, gateway_request.c reads requests and
- * writes answers, gateway_paths.c says what each path does.
+ * writes answers, gateway_paths.c says what each path does, gateway_state.c what it
+ * remembers, gateway_ws.c what switches to another protocol.
  */
 #ifndef FAKE_GATEWAY_H
 #define FAKE_GATEWAY_H
@@ -22,6 +23,9 @@ struct manners {
 	const char *starts;
 	const char *deliveries;
 	const char *env_file;
+	const char *uses;
+	const char *state; /* its folder; NULL: it has none */
+	int state_writes;  /* transactions a second */
 	int boot_ms, ready_ms;
 	int exit_code, exit_after_ms, exit_before_listen; /* -1: not given */
 	int crash_at_request;				  /* 0: never */
@@ -70,6 +74,7 @@ struct conn {
 	bool body_ended;
 	bool expects_continue;
 	bool keep_alive;
+	bool is_use;		 /* no probe */
 	char head[HEAD_MAX + 1]; /* what the pointers above point into */
 };
 
@@ -94,6 +99,9 @@ int request_number(const struct conn *conn, const char *key, int otherwise);
 /* Is key=value in the query? */
 bool request_says(const struct conn *conn, const char *key, const char *value);
 
+/* Bytes behind the request's head, whatever they are: 0 at the end, -1. */
+long connection_read(struct conn *conn, char *buf, size_t size);
+
 /* Writes all of it; false when the peer has gone. */
 bool send_all(struct conn *conn, const void *data, size_t len);
 bool send_text(struct conn *conn, const char *format, ...)
@@ -104,6 +112,16 @@ void reply(struct conn *conn, int status, const char *type, const char *fields,
 	   const char *body);
 /* A head without length; the caller sends what follows. */
 void reply_head(struct conn *conn, int status, const char *fields);
+
+/* Opens what it remembers, when it is to; exits when that is damaged. */
+void state_open(const struct manners *manners);
+/* /state */
+bool state_answer(struct conn *conn);
+
+/* gateway_ws.c */
+bool path_ws(struct conn *conn);
+bool path_ws_refuse(struct conn *conn);
+bool path_switch(struct conn *conn);
 
 /* Answers one request; false: close the connection. */
 bool answer(struct conn *conn);

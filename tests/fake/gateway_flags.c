@@ -38,6 +38,14 @@ static const char usage[] =
 	"again\n"
 	"  --closed-ms N          for so long (2000)\n"
 	"  --deliveries FILE      adds each body that POST /count delivers\n"
+	"  --uses FILE            keeps the time there when it last sent some "
+	"of an\n"
+	"                         answer (probes not counted), in ms\n"
+	"remembering\n"
+	"  --state DIR            has a live database and small files there; "
+	"exits\n"
+	"                         with 1 when they are damaged\n"
+	"  --state-writes N       writes N transactions a second\n"
 	"\n"
 	"paths: / /pid /conn /startupz /healthz /crash[?when=during|after] "
 	"/hang\n"
@@ -45,7 +53,9 @@ static const char usage[] =
 	"/echo[?body=1]\n"
 	"  /status?code=N /interim /cookies /redirect[?code=N&to=PATH] "
 	"/early413\n"
-	"  /close /half[?chunked=1] /chunks /count[?die=1|first]\n"
+	"  /close /half[?chunked=1] /chunks /count[?die=1|first] "
+	"/state[?key=K]\n"
+	"  /ws[?hello=TEXT&deflate=1] /ws-refuse /switch\n"
 	"  (any method where none is said)\n";
 
 static void print_bytes(int bytes)
@@ -79,6 +89,9 @@ static const struct option options[] = {
 	{ "self-restart", no_argument, NULL, 'R' },
 	{ "closed-ms", required_argument, NULL, 'C' },
 	{ "deliveries", required_argument, NULL, 'd' },
+	{ "uses", required_argument, NULL, 'u' },
+	{ "state", required_argument, NULL, 'S' },
+	{ "state-writes", required_argument, NULL, 'W' },
 	{ "help", no_argument, NULL, '?' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -136,6 +149,9 @@ static bool flag_number(struct manners *manners, int flag, const char *value)
 	case 'C':
 		manners->closed_ms = number(value);
 		return true;
+	case 'W':
+		manners->state_writes = number(value);
+		return true;
 	default:
 		return false;
 	}
@@ -155,6 +171,12 @@ static bool flag_set(struct manners *manners, int flag)
 		return true;
 	case 'e':
 		manners->env_file = optarg;
+		return true;
+	case 'u':
+		manners->uses = optarg;
+		return true;
+	case 'S':
+		manners->state = optarg;
 		return true;
 	case 'w':
 		crash_when_set(manners, optarg);

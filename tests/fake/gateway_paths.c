@@ -411,6 +411,10 @@ static const struct path {
 	{ "/half", path_half, false },
 	{ "/chunks", path_chunks, false },
 	{ "/count", path_count, false },
+	{ "/state", state_answer, false },
+	{ "/ws", path_ws, false },
+	{ "/ws-refuse", path_ws_refuse, false },
+	{ "/switch", path_switch, false },
 };
 
 static bool path_unknown(struct conn *conn)
@@ -467,6 +471,7 @@ bool answer(struct conn *conn)
 	if (wall_ms() < conn->gateway->ready_at_ms &&
 	    path->answer != path_healthz)
 		return not_ready(conn);
+	conn->is_use = !path->is_probe;
 	if (path->is_probe)
 		return path->answer(conn);
 	number = __atomic_add_fetch(&conn->gateway->requests, 1,

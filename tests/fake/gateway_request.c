@@ -1,5 +1,6 @@
 /* gateway_request.c - reads requests and writes answers; see gateway.h */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -248,11 +249,41 @@ int64_t request_body_all(struct conn *conn, char *buf, size_t size)
 	return got < 0 ? -1 : total;
 }
 
+long connection_read(struct conn *conn, char *buf, size_t size)
+{
+	if (conn->in_len == 0)
+		return recv(conn->fd, buf, size, 0);
+	if (size > conn->in_len)
+		size = conn->in_len;
+	memcpy(buf, conn->in, size);
+	drop(conn, size);
+	return (long)size;
+}
+
+/* Before it is sent: it is no later than the use itself. */
+static void note_use(const struct conn *conn)
+{
+	const char *file = conn->gateway->manners.uses;
+	char text[32];
+	int len =
+		snprintf(text, sizeof(text), "%013lld\n", (long long)wall_ms());
+	int fd;
+
+	if (!conn->is_use || !file)
+		return;
+	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return;
+	(void)!pwrite(fd, text, (size_t)len, 0);
+	(void)close(fd);
+}
+
 bool send_all(struct conn *conn, const void *data, size_t len)
 {
 	const char *at = data;
 	ssize_t sent;
 
+	note_use(conn);
 	while (len > 0) {
 		sent = send(conn->fd, at, len, MSG_NOSIGNAL);
 		if (sent < 0 && errno == EINTR)
@@ -290,12 +321,16 @@ static const char *reason(int status)
 		return "No Content";
 	case 302:
 		return "Found";
+	case 403:
+		return "Forbidden";
 	case 304:
 		return "Not Modified";
 	case 404:
 		return "Not Found";
 	case 413:
 		return "Content Too Large";
+	case 426:
+		return "Upgrade Required";
 	case 503:
 		return "Service Unavailable";
 	default:

@@ -20,6 +20,7 @@ static const char usage[] =
 	"\n"
 	"Answers each request with the next ANSWER, the last one for ever.\n"
 	"In it \\r \\n \\t \\0 \\\\ and \\xHH are what they are in C.\n"
+	"  --body N         then reads N bytes and sends the next ANSWER\n"
 	"  --endless TEXT   then sends TEXT until the client goes\n"
 	"  --hold-ms N      then keeps the connection open for so long\n"
 	"  --keep           then reads the next request on the connection\n"
@@ -37,6 +38,7 @@ struct script {
 	int answers_count;
 	int answered; /* atomic */
 	struct bytes endless;
+	long body_bytes;
 	int hold_ms, pause_ms, byte_ms;
 	bool keep;
 };
@@ -154,12 +156,37 @@ static bool send_answer(struct script *script, int fd)
 	return true;
 }
 
+static bool read_body(int fd, long left)
+{
+	char scrap[65536];
+	ssize_t got;
+
+	while (left > 0) {
+		got = recv(fd, scrap,
+			   left < (long)sizeof(scrap) ? (size_t)left
+						      : sizeof(scrap),
+			   0);
+		if (got <= 0)
+			return false;
+		left -= got;
+	}
+	return true;
+}
+
+static bool answer(struct script *script, int fd)
+{
+	if (!read_head(fd) || !send_answer(script, fd))
+		return false;
+	return script->body_bytes == 0 ||
+	       (read_body(fd, script->body_bytes) && send_answer(script, fd));
+}
+
 static void *serve(void *argument)
 {
 	struct conn *conn = argument;
 	struct script *script = conn->script;
 
-	while (read_head(conn->fd) && send_answer(script, conn->fd)) {
+	while (answer(script, conn->fd)) {
 		while (script->endless.len > 0 &&
 		       send_all(conn->fd, script->endless.data,
 				script->endless.len))
@@ -197,6 +224,7 @@ static int listen_open(const char *address)
 
 static const struct option options[] = {
 	{ "listen", required_argument, NULL, 'l' },
+	{ "body", required_argument, NULL, 'B' },
 	{ "endless", required_argument, NULL, 'e' },
 	{ "hold-ms", required_argument, NULL, 'h' },
 	{ "keep", no_argument, NULL, 'k' },
@@ -211,6 +239,9 @@ static void flag_set(struct script *script, int flag)
 	switch (flag) {
 	case 'l':
 		script->listen = optarg;
+		break;
+	case 'B':
+		script->body_bytes = strtol(optarg, NULL, 10);
 		break;
 	case 'e':
 		script->endless = unescape(optarg);

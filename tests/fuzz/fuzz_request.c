@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "edge/head.h"
+#include "edge/origin.h"
 #include "edge/request.h"
 #include "edge/route.h"
 
@@ -18,6 +19,8 @@ static char mount[] = "/m";
 static char every_mount[] = "/";
 static char identity[] = "X-Forwarded-User";
 static char status_path[] = "/api/status";
+static char admin_path[] = "/api/admin";
+static char page_path[] = "/_admin";
 static char trusted[] = "127.0.0.1";
 static char *proxies[] = { trusted, NULL };
 static char *none[] = { NULL };
@@ -35,6 +38,7 @@ static void check_head(const struct request *request,
 	    ROUTE_NONE)
 		abort();
 	head.gateway = gateway;
+	(void)origin_allowed(request, gateway);
 	head_write(&out, request, &head);
 	if (!buffer_ok(&out) || memchr(out.data, '\0', out.len) ||
 	    memmem(out.data, out.len, "\r\n\r\n", 4) != out.data + out.len - 4)
@@ -58,12 +62,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		  .forwarded = FORWARDED_RFC7239,
 		  .identity_header = identity,
 		  .status_path = status_path,
+		  .admin_path = admin_path,
+		  .page_path = page_path,
 		  .no_wake = none },
 		{ .name = "all",
 		  .mount = every_mount,
 		  .hosts = none,
 		  .forwarded = FORWARDED_X,
 		  .status_path = status_path,
+		  .admin_path = admin_path,
+		  .page_path = page_path,
 		  .no_wake = none },
 	};
 	struct settings settings = { .gateways = gateways,

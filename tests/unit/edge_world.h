@@ -48,6 +48,8 @@ static const struct settings *world_settings(void)
 	static char app[] = "/app";
 	static char root[] = "/";
 	static char status[] = "/api/status";
+	static char admin[] = "/api/admin";
+	static char page[] = "/_admin";
 	static char favicon[] = "/favicon.ico";
 	static char *no_wake[] = { favicon, NULL };
 	static char proxy[] = "::ffff:127.0.0.1";
@@ -67,16 +69,22 @@ static const struct settings *world_settings(void)
 		  .mount = app,
 		  .hosts = nothing,
 		  .status_path = status,
+		  .admin_path = admin,
+		  .page_path = page,
 		  .no_wake = nothing },
 		{ .name = "host",
 		  .mount = app,
 		  .hosts = hosts,
 		  .status_path = status,
+		  .admin_path = admin,
+		  .page_path = page,
 		  .no_wake = nothing },
 		{ .name = "all",
 		  .mount = root,
 		  .hosts = nothing,
 		  .status_path = status,
+		  .admin_path = admin,
+		  .page_path = page,
 		  .no_wake = no_wake,
 		  .forwarded = FORWARDED_X,
 		  .identity_header = identity,
@@ -90,8 +98,10 @@ static const struct settings *world_settings(void)
 }
 
 /* The head that the gateway `all` gets. */
-static void world_head(struct buffer *out, const char *method, const char *uri,
-		       const char *more)
+__attribute__((unused)) static void world_head(struct buffer *out,
+					       const char *method,
+					       const char *uri,
+					       const char *more)
 {
 	static struct request request;
 	const struct settings *settings = world_settings();

@@ -5,14 +5,11 @@
 
 #include "edge/head.h"
 #include "edge/html.h"
-#include "edge/outlook.h"
-#include "edge/page.h"
 #include "edge/problem.h"
 #include "edge/relay.h"
 #include "edge/request.h"
 #include "edge/retry.h"
 #include "edge/route.h"
-#include "edge/status.h"
 #include "edge/target.h"
 #include "unit/edge_world.h"
 #include "unit/tap.h"
@@ -110,6 +107,8 @@ static void test_bad_requests(void)
 		{ "GET", "/", "CONTENT_LENGTH=1 2" },
 		{ "GET", "/", "CONTENT_LENGTH=9223372036854775808" },
 		{ "GET", "/", "CONTENT_TYPE=a\rb" },
+		{ "POST", "/", "HTTP_TRANSFER_ENCODING=gzip, chunked" },
+		{ "POST", "/", "HTTP_TRANSFER_ENCODING=chunked, chunked" },
 		{ "GET", "/", "REMOTE_USER=a\x7f" },
 	};
 
@@ -203,6 +202,14 @@ static void test_route(void)
 		{ "a", "/api/status", ROUTE_STATUS, "all" },
 		{ "a", "/app/api/status", ROUTE_STATUS, "app" },
 		{ "a", "/api/status/", ROUTE_GATEWAY, "all" },
+		{ "a", "/api/admin", ROUTE_ADMIN, "all" },
+		{ "a", "/api/admin/x", ROUTE_ADMIN, "all" },
+		{ "a", "/api/admin/", ROUTE_ADMIN, "all" },
+		{ "a", "/app/api/admin//x", ROUTE_ADMIN, "app" },
+		{ "a", "/api/administer", ROUTE_GATEWAY, "all" },
+		{ "a", "/_admin/", ROUTE_ADMIN, "all" },
+		{ "a", "/app/_admin", ROUTE_ADMIN, "app" },
+		{ "a", "/_administer", ROUTE_GATEWAY, "all" },
 		{ "a", "/favicon.ico", ROUTE_NO_WAKE, "all" },
 		{ "a", "*", ROUTE_GATEWAY, "all" },
 	};
@@ -244,8 +251,17 @@ static void test_retry(void)
 		  RETRY_CLOSED,
 		  "not without its body" },
 		{ { true, 9, 1, true, true, false },
+		  RETRY_ENSURE,
+		  "also when a part of its response was lost" },
+		{ { false, 9, 1, true, true, false },
+		  RETRY_ENSURE,
+		  "which on a kept connection is a crash, too" },
+		{ { true, 9, 1, true, true, true },
 		  RETRY_CLOSED,
-		  "not after a byte of a response" },
+		  "but the second time it is no crash of ours to name" },
+		{ { true, 0, 1, false, true, false },
+		  RETRY_CLOSED,
+		  "what was answered before it was written is not" },
 		{ { true, 0, 0, true, true, true },
 		  RETRY_CRASHED,
 		  "not a second time" },
@@ -269,6 +285,10 @@ static void test_retry(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		ok(retry_decide(&cases[i].evidence) == cases[i].answer, "%s",
 		   cases[i].title);
+}
+
+static void test_retry_of_what_may_be_delivered(void)
+{
 	for (int bits = 0; bits < 32; bits++) {
 		struct retry_evidence evidence = {
 			.fresh = bits & 1,
@@ -308,8 +328,12 @@ static void test_problems(void)
 			   has(&out, "Cache-Control: no-store\r\n") &&
 			   has(&out, "\"retried\":false"),
 		   "%s is a problem", problem_word(problem.code));
-		ok((status == 503) == has(&out, "Retry-After: "),
-		   "%s says when to come again if it is 503",
+		ok((status == 503 || status == 429) ==
+			   has(&out, "Retry-After: "),
+		   "%s says when to come again if it is 503 or 429",
+		   problem_word(problem.code));
+		ok((status == 401) == has(&out, "WWW-Authenticate: Bearer\r\n"),
+		   "%s says how to come in if it is 401",
 		   problem_word(problem.code));
 		buffer_free(&out);
 	}
@@ -348,62 +372,6 @@ static void test_problem_of_row(void)
 	ok(problem_of_row(&row) == PROBLEM_FAILED, "the rest is failed");
 }
 
-static void test_outlook(void)
-{
-	struct gateway_row row = { .state = STATE_STARTING,
-				   .started_ms = 1000 };
-	struct outlook outlook = outlook_of(&row, 4000, 2000);
-
-	ok(outlook.eta_ms == 3000 && outlook.retry_after_s == 3 &&
-		   outlook.progress > 0.24 && outlook.progress < 0.26,
-	   "a start is as long as starts are");
-	outlook = outlook_of(&row, 4000, 60000);
-	ok(outlook.eta_ms == 0 && outlook.retry_after_s == 1 &&
-		   outlook.progress < 1,
-	   "one that takes longer is nearly done");
-	outlook = outlook_of(&row, 0, 2000);
-	ok(outlook.eta_ms < 0 && outlook.progress < 0 &&
-		   outlook.retry_after_s > 0,
-	   "of the first one nothing is known");
-	row.state = STATE_COOLDOWN;
-	row.retry_at_ms = 9500;
-	ok(outlook_of(&row, 0, 2000).retry_after_s == 8,
-	   "a pause ends when it ends");
-}
-
-static void test_page_and_status(void)
-{
-	struct buffer out = BUFFER_INIT(65536);
-	struct gateway_row row = { .state = STATE_FAILED,
-				   .reason = "exit_code",
-				   .output_tail = "<b>boom</b>" };
-	struct page page = { .gateway = "g", .row = &row, .id = "1" };
-	struct status status = { .gateway = "g", .row = &row, .id = "1" };
-
-	page.outlook = outlook_of(&row, 0, 0);
-	status.outlook = page.outlook;
-	page_render(&out, &page);
-	ok(has(&out, "exit_code") && !has(&out, "boom") &&
-		   !has(&out, "http-equiv=\"refresh\""),
-	   "a failed gateway's page says why, and stays");
-	buffer_clear(&out);
-	page.show_output = true;
-	page_render(&out, &page);
-	ok(has(&out, "&lt;b&gt;boom"), "its output is shown, escaped");
-	buffer_clear(&out);
-	row.state = STATE_STARTING;
-	page_render(&out, &page);
-	ok(has(&out, "http-equiv=\"refresh\"") && has(&out, "Retry-After: ") &&
-		   has(&out, "Status: 503 "),
-	   "a start's page asks again");
-	buffer_clear(&out);
-	status_render(&out, &status);
-	ok(has(&out, "\"ok\":false") && has(&out, "\"status\":\"starting\"") &&
-		   has(&out, "\"eta_s\":null"),
-	   "the status says what it is");
-	buffer_free(&out);
-}
-
 static void test_relay_head(void)
 {
 	static struct http_response response;
@@ -436,11 +404,10 @@ int main(void)
 	test_loop();
 	test_route();
 	test_retry();
+	test_retry_of_what_may_be_delivered();
 	test_problems();
 	test_problem_forms();
 	test_problem_of_row();
-	test_outlook();
-	test_page_and_status();
 	test_relay_head();
 	return done_testing();
 }

@@ -42,6 +42,9 @@ static const struct cell {
 	{ STATE_READY, EVENT_NOT_LISTENING, STATE_STARTING, ACTION_PROBE },
 	{ STATE_READY, EVENT_ENDED, STATE_STOPPING, ACTION_PROVE },
 	{ STATE_READY, EVENT_STOP_WANTED, STATE_STOPPING, ACTION_STOP },
+	{ STATE_READY, EVENT_IDLE, STATE_STOPPING, ACTION_DRAIN },
+	{ STATE_STOPPING, EVENT_USED, STATE_READY, ACTION_SERVE },
+	{ STATE_STOPPING, EVENT_UNUSED, STATE_STOPPING, ACTION_STOP },
 	{ STATE_STOPPING, EVENT_CLAIMED, STATE_STARTING, ACTION_LOOK },
 	{ STATE_STOPPING, EVENT_GONE, STATE_STOPPED, ACTION_SETTLE },
 	{ STATE_STOPPING, EVENT_NOT_DEAD, STATE_FAILED, ACTION_END },
@@ -213,6 +216,44 @@ static void test_endings(void)
 	   "the reason says that it was never ready in time");
 }
 
+static int64_t idle_in(int64_t request_ms, int64_t active_ms, bool passing)
+{
+	const struct usage_view view = { .ready_ms = 100000,
+					 .request_ms = request_ms,
+					 .active_ms = active_ms,
+					 .passing = passing };
+
+	return lifecycle_idle_in(&view, 3);
+}
+
+static void test_idle(void)
+{
+	const struct usage_view young = { .ready_ms = 1000,
+					  .request_ms = INT64_MAX,
+					  .active_ms = INT64_MAX };
+	struct settlement end = end_with(
+		(struct ending){ .idle = true, .exit_code = EXIT_CODE_NONE });
+
+	ok(idle_in(INT64_MAX, INT64_MAX, false) == 0,
+	   "never used since it is ready: idle");
+	ok(idle_in(3400, INT64_MAX, false) == 100,
+	   "a request that was not written may have followed the last");
+	ok(idle_in(3500, INT64_MAX, false) == 0, "but not later than that");
+	ok(idle_in(9000, 1000, false) == 2000, "seen in use: not idle");
+	ok(idle_in(9000, -500, false) == 3500, "in use until a moment to come");
+	ok(idle_in(9000, 9000, true) > 0, "what does not count is not cut off");
+	ok(lifecycle_idle_in(&young, 3) == 2000, "readiness counts as use");
+	ok(lifecycle_idle_in(&young, 0) == -1, "0 is never");
+	ok(lifecycle_touch_ms(0) == 5000 && lifecycle_touch_ms(600) == 5000 &&
+		   lifecycle_touch_ms(3) == 500,
+	   "the row is never older than a sixth of the time");
+	ok(end.state == STATE_STOPPED && strcmp(end.reason, "idle") == 0,
+	   "an idle stop ends as stopped, and says why");
+	end = end_with(
+		(struct ending){ .idle = true, .wanted = true, .hold = true });
+	ok(strcmp(end.reason, "held") == 0, "a person's hold goes first");
+}
+
 int main(void)
 {
 	test_table();
@@ -220,5 +261,6 @@ int main(void)
 	test_requests();
 	test_failures();
 	test_endings();
+	test_idle();
 	return done_testing();
 }

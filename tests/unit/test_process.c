@@ -284,6 +284,35 @@ static void test_redaction(void)
 	ok(redacts("PASSWORD=hunter2 ok", "PASSWORD=[redacted] ok"),
 	   "in capitals");
 	ok(redacts("the key is lost", "the key is lost"), "a mere word stays");
+	ok(redacts("run --token abc -v", "run --token [redacted] -v"),
+	   "an option's word");
+	ok(redacts("run --auth-token=abc -v", "run --auth-token=[redacted] -v"),
+	   "an option with its value");
+	ok(redacts("['--api-key', 'abc', 'x']",
+		   "['--api-key', '[redacted]', 'x']"),
+	   "an option in a list");
+	ok(redacts("with Bearer abc now", "with Bearer [redacted] now"),
+	   "a bearer's token");
+	ok(redacts("5 tokens: 3 keyboards", "5 tokens: 3 keyboards"),
+	   "what only looks a little like it stays");
+}
+
+static void test_command_secrets(void)
+{
+	static char program[] = "run", option[] = "--gateway-token",
+		    value[] = "abc", both[] = "--passphrase=abc",
+		    variable[] = "API_KEY=abc", plain[] = "--port=1";
+	char *const command[] = {
+		program, option, value, both, variable, plain
+	};
+
+	ok(!redact_secret_in(command, 0) && !redact_secret_in(command, 1) &&
+		   !redact_secret_in(command, 5),
+	   "a program, an option's name, a plain option are no secrets");
+	ok(redact_secret_in(command, 2) == value, "the word after one is");
+	ok(redact_secret_in(command, 3) == both + 13 &&
+		   redact_secret_in(command, 4) == variable + 8,
+	   "and so is what follows '='");
 }
 
 int main(void)
@@ -294,5 +323,6 @@ int main(void)
 	test_scout();
 	test_locks();
 	test_redaction();
+	test_command_secrets();
 	return done_testing();
 }

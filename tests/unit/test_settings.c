@@ -34,19 +34,32 @@ static void test_numbers(void)
 		"from 0 to 255, got 256",
 		"an element out of its range, with its own line");
 	takes(ONE("\"final_exit_codes\": []"), "no final exit code");
-	takes(ONE("\"idle_stop_s\": 0, \"always_on\": false"),
-	      "the only values of keys of later versions");
-	refuses(ONE("\"idle_stop_s\": 60"),
-		":6: gateways.demo.idle_stop_s: expected 0, the only value in "
-		"this version of wakegate",
-		"an idle stop");
-	refuses(ONE("\"always_on\": true"),
-		":6: gateways.demo.always_on: expected false, the only value "
-		"in this version of wakegate",
-		"always on");
+	takes(ONE("\"idle_stop_s\": 60, \"always_on\": false"), "an idle stop");
+	takes(ONE("\"idle_stop_s\": 0, \"always_on\": true"), "always on");
+	refuses(ONE("\"idle_stop_s\": 60, \"always_on\": true"),
+		":6: gateways.demo.idle_stop_s: expected 0, since 'always_on' "
+		"is true",
+		"an idle stop of what is always on");
 	refuses(ONE("\"backup\": {}"),
-		":6: gateways.demo.backup: is not in this version of wakegate",
-		"a backup");
+		":6: gateways.demo.backup: 'directory' is missing: expected an "
+		"absolute path of a folder, without '.', '..' and '//'",
+		"a backup of nothing");
+	refuses(ONE("\"backup\": {\"directory\": \"/var/x/..\"}"),
+		":6: gateways.demo.backup.directory: expected an absolute path "
+		"of a folder, without '.', '..' and '//', got \"/var/x/..\"",
+		"a folder that leads elsewhere");
+	refuses(ONE("\"backup\": {\"directory\": \"/a/b\", \"to\": "
+		    "\"/a/b/c\"}"),
+		":6: gateways.demo.backup.directory: '/a/b' and 'to' or its "
+		"default '/a/b/c' lie in one another",
+		"snapshots in what they are taken of");
+	refuses(ONE("\"backup\": {\"directory\": \"/a\", \"s3\": {"
+		    "\"endpoint\": \"ftp://x\"}}"),
+		":6: gateways.demo.backup.s3.endpoint: expected "
+		"\"https://HOST\" or \"http://HOST:PORT\", got \"ftp://x\"",
+		"another protocol");
+	takes(ONE("\"backup\": {\"directory\": \"/a/b\", \"to\": \"/a/bc\"}"),
+	      "a folder whose name begins with the other's");
 }
 
 static void test_unknown_keys(void)
@@ -184,6 +197,24 @@ static void test_texts(void)
 		":6: gateways.demo.hosts[0]: expected a host's name, without a "
 		"port, got \"a:80\"",
 		"a host with a port");
+	refuses(ONE("\"websocket_origins\": [\"a.example\"]"),
+		":6: gateways.demo.websocket_origins[0]: expected an origin "
+		"such as \"https://www.example.org\", \"null\" or \"*\", got "
+		"\"a.example\"",
+		"an origin without a scheme");
+	refuses(ONE("\"websocket_origins\": [\"http://a/\"]"),
+		":6: gateways.demo.websocket_origins[0]: expected an origin "
+		"such as \"https://www.example.org\", \"null\" or \"*\", got "
+		"\"http://a/\"",
+		"an origin with a path");
+	refuses(ONE("\"websocket_origins\": [\"http://a:\"]"),
+		":6: gateways.demo.websocket_origins[0]: expected an origin "
+		"such as \"https://www.example.org\", \"null\" or \"*\", got "
+		"\"http://a:\"",
+		"an origin with an empty port");
+	takes(ONE("\"websocket_origins\": [\"https://a.example\", "
+		  "\"http://[::1]:81\", \"null\", \"*\"]"),
+	      "origins");
 	takes(ONE("\"hosts\": [\"a.example\", \"[::1]\", \"10.0.0.1\"]"),
 	      "names and addresses as hosts");
 }

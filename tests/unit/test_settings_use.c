@@ -63,7 +63,8 @@ static void test_defaults(void)
 	   "default lists are empty");
 	ok(gateway->forwarded == FORWARDED_X && !gateway->identity_header &&
 		   gateway->loading_page && !gateway->show_output_to_anyone &&
-		   strcmp(gateway->status_path, "/api/status") == 0,
+		   strcmp(gateway->status_path, "/api/status") == 0 &&
+		   strcmp(gateway->admin_path, "/api/admin") == 0,
 	   "default headers, page and route");
 	ok(strcmp(gateway->process, "true") == 0,
 	   "the process is named after the command");

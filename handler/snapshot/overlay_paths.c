@@ -1,0 +1,236 @@
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "snapshot/child.h"
+#include "snapshot/overlay_private.h"
+
+#include "base/banned.h"
+
+#define MOUNTINFO_BYTES_MAX (16 << 20)
+#define READ_BYTES	    65536
+#define MOUNTS_MAX	    100000
+#define SYMLINKS_MAX	    16
+
+static int read_text(struct buffer *text, struct err *err)
+{
+	CLEANUP_FD int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+	char *room;
+
+	if (fd < 0)
+		return err_errno(err, "cannot open '/proc/self/mountinfo'");
+	do {
+		room = buffer_room(text, READ_BYTES);
+		if (!room)
+			return err_set(err, ERR_LIMIT, "too many mounts");
+		got = read(fd, room, READ_BYTES);
+		if (got < 0)
+			return err_errno(err, "cannot read mountinfo");
+		text->len += (size_t)got;
+	} while (got > 0);
+	return 0;
+}
+
+static int parse(struct mounts *mounts, struct err *err)
+{
+	char *rest = mounts->text;
+	size_t lines = 0;
+	int more;
+
+	for (const char *c = rest; *c; c++)
+		lines += *c == '\n';
+	if (lines > MOUNTS_MAX)
+		return err_set(err, ERR_LIMIT, "too many mounts");
+	mounts->lines = calloc(lines + 1, sizeof(*mounts->lines));
+	if (!mounts->lines)
+		return err_set(err, ERR_LIMIT, "out of memory");
+	while ((more = mountinfo_next(&rest, &mounts->lines[mounts->count],
+				      err)) > 0)
+		mounts->count++;
+	return more;
+}
+
+int mounts_read(struct mounts *ret, struct err *err)
+{
+	struct buffer text = BUFFER_INIT(MOUNTINFO_BYTES_MAX);
+	struct mounts mounts = { 0 };
+
+	if (read_text(&text, err)) {
+		buffer_free(&text);
+		return -1;
+	}
+	if (!buffer_text(&text)) {
+		buffer_free(&text);
+		return err_set(err, ERR_LIMIT, "out of memory");
+	}
+	mounts.text = STEAL_PTR(text.data);
+	if (parse(&mounts, err)) {
+		mounts_free(&mounts);
+		return -1;
+	}
+	*ret = mounts;
+	return 0;
+}
+
+void mounts_free(struct mounts *mounts)
+{
+	free(mounts->text);
+	free(mounts->lines);
+	*mounts = (struct mounts){ 0 };
+}
+
+static bool carries_one_there(const struct mounts *mounts,
+			      const struct mount_line *mount)
+{
+	for (size_t i = 0; i < mounts->count; i++)
+		if (mounts->lines[i].parent == mount->id &&
+		    &mounts->lines[i] != mount &&
+		    strcmp(mounts->lines[i].at, mount->at) == 0)
+			return true;
+	return false;
+}
+
+size_t mounts_at(const struct mounts *mounts, const char *path,
+		 const struct mount_line **ret)
+{
+	size_t count = 0;
+
+	*ret = NULL;
+	for (size_t i = 0; i < mounts->count; i++) {
+		const struct mount_line *mount = &mounts->lines[i];
+
+		if (strcmp(mount->at, path) != 0)
+			continue;
+		count++;
+		if (!carries_one_there(mounts, mount))
+			*ret = mount;
+	}
+	return count;
+}
+
+/* What is not there can't be a mount point: then its name is as it was given. */
+static int resolve_parent(char ret[PATH_MAX], const char *parent,
+			  struct err *err)
+{
+	size_t len = strlen(parent);
+
+	if (realpath(len > 0 ? parent : ".", ret))
+		return 0;
+	if (errno != ENOENT || parent[0] != '/')
+		return err_errno(err, "cannot resolve '%s'", parent);
+	memcpy(ret, parent, len + 1);
+	while (len > 1 && ret[len - 1] == '/')
+		ret[--len] = '\0';
+	return 0;
+}
+
+/* The folder that it is in, without symlinks, and its name in there. */
+static int split(char ret[PATH_MAX], const char *path, struct err *err)
+{
+	char parent[PATH_MAX];
+	char real[PATH_MAX];
+	size_t len = strlen(path);
+	const char *name;
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	if (len >= sizeof(parent))
+		return err_set(err, ERR_LIMIT, "'%.64s...' is too long", path);
+	name = memrchr(path, '/', len);
+	name = name ? name + 1 : path;
+	len -= (size_t)(name - path);
+	if (len == 0 || strncmp(name, "..", len) == 0)
+		return err_set(err, ERR_INVALID, "'%s' names no folder", path);
+	(void)snprintf(parent, sizeof(parent), "%.*s", (int)(name - path),
+		       path);
+	if (resolve_parent(real, parent, err))
+		return -1;
+	if (snprintf(ret, PATH_MAX, "%s%s%.*s", real, real[1] ? "/" : "",
+		     (int)len, name) >= PATH_MAX)
+		return err_set(err, ERR_LIMIT, "'%.64s...' is too long", path);
+	return 0;
+}
+
+/* Follows a symlink's text from where the link lies. */
+static int follow(char path[PATH_MAX], struct err *err)
+{
+	char target[PATH_MAX];
+	char next[2 * PATH_MAX];
+	ssize_t len = readlink(path, target, sizeof(target) - 1);
+
+	if (len < 0)
+		return err_errno(err, "cannot read the link '%s'", path);
+	target[len] = '\0';
+	if (target[0] == '/')
+		return split(path, target, err);
+	(void)snprintf(next, sizeof(next), "%.*s%s",
+		       (int)(strrchr(path, '/') + 1 - path), path, target);
+	return split(path, next, err);
+}
+
+/* The last component is looked at only when mountinfo shows nothing there. */
+static int resolve(char ret[PATH_MAX], const char *path,
+		   const struct mounts *mounts, struct err *err)
+{
+	const struct mount_line *top;
+	struct stat status;
+
+	if (split(ret, path, err))
+		return -1;
+	for (int i = 0; i < SYMLINKS_MAX; i++) {
+		if (mounts_at(mounts, ret, &top) > 0 ||
+		    lstat(ret, &status) != 0 || !S_ISLNK(status.st_mode))
+			return 0;
+		if (follow(ret, err))
+			return -1;
+	}
+	return err_set(err, ERR_INVALID, "'%s': too many symlinks", path);
+}
+
+int overlay_paths(struct overlay_paths *ret, const char *directory,
+		  const char *place, struct err *err)
+{
+	CLEANUP_MOUNTS struct mounts mounts = { 0 };
+
+	if (mounts_read(&mounts, err) ||
+	    resolve(ret->directory, directory, &mounts, err) ||
+	    resolve(ret->place, place, &mounts, err))
+		return -1;
+	if (overlay_is_within(ret->place, ret->directory))
+		return err_set(err, ERR_INVALID,
+			       "'%s' lies in '%s', which would hide it",
+			       ret->place, ret->directory);
+	return 0;
+}
+
+bool overlay_is_within(const char *path, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	return strncmp(path, folder, len) == 0 &&
+	       (path[len] == '\0' || path[len] == '/');
+}
+
+bool overlay_is_ours(const struct overlay_paths *paths, const char *at)
+{
+	return strcmp(at, paths->directory) == 0 ||
+	       overlay_is_within(at, paths->place);
+}
+
+int overlay_aside(int (*work)(const void *argument, struct err *err),
+		  const void *argument, struct deadline deadline,
+		  struct err *err)
+{
+	struct child child = CHILD_NONE;
+
+	if (child_begin(&child, work, argument, err))
+		return -1;
+	return child_end(&child, deadline, err);
+}

@@ -1,0 +1,71 @@
+/* overlay_private.h - what the overlay*.c share; for them alone */
+#ifndef WAKEGATE_OVERLAY_PRIVATE_H
+#define WAKEGATE_OVERLAY_PRIVATE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/deadline.h"
+#include "base/err.h"
+#include "snapshot/mountinfo.h"
+
+/* The state folder in an image: its root can't have any owner and time in an image
+ * from a tar (mksquashfs 4.5.1). */
+#define OVERLAY_ROOT "state"
+
+#define OVERLAY_LOOK_MS 5000 /* what has not answered by then hangs */
+
+struct mounts {
+	char *text; /* the strings of the lines lie here */
+	struct mount_line *lines;
+	size_t count;
+};
+
+#define CLEANUP_MOUNTS CLEANUP(mounts_free)
+
+int mounts_read(struct mounts *ret, struct err *err);
+void mounts_free(struct mounts *mounts);
+
+/* How many there are at exactly that path; the topmost, or NULL. */
+size_t mounts_at(const struct mounts *mounts, const char *path,
+		 const struct mount_line **ret);
+
+/* Absolute, without symlinks, as mountinfo has them. */
+struct overlay_paths {
+	char directory[PATH_MAX];
+	char place[PATH_MAX];
+};
+
+/* Touches nothing that is mounted there. */
+int overlay_paths(struct overlay_paths *ret, const char *directory,
+		  const char *place, struct err *err);
+bool overlay_is_within(const char *path, const char *folder);
+
+/* Is it at directory, or at or below place? */
+bool overlay_is_ours(const struct overlay_paths *paths, const char *at);
+
+/* Runs work(argument, err) in a child that may hang: see child.h. */
+int overlay_aside(int (*work)(const void *argument, struct err *err),
+		  const void *argument, struct deadline deadline,
+		  struct err *err);
+
+/* Unmounts what is ours. */
+int overlay_unmount(const struct overlay_paths *paths, struct deadline deadline,
+		    struct err *err);
+
+/* Mounts the image, open as image_fd too, read-only at the folder. */
+int overlay_mount_image(const char *path, int image_fd, const char *folder,
+			struct deadline deadline, struct err *err);
+
+/* Is it, as it is now, noted to have that digest? */
+bool overlay_is_remembered(const char *path, int image_fd, const char *sha256);
+
+/* Runs squashfuse or fuse-overlayfs in the folder `within` (or NULL); root's are
+ * for all users. Its last argument is the mount point. */
+int overlay_run_daemon(const char *const *argv, const char *within,
+		       struct deadline deadline, struct err *err);
+
+#endif

@@ -1,0 +1,24 @@
+/* retention.h - which snapshots go: those beyond `keep`, and what was left half done
+ *
+ * The caller holds LOCK_SNAPSHOT (where nothing else is said), so that what is half
+ * done is nobody's.
+ */
+#ifndef WAKEGATE_RETENTION_H
+#define WAKEGATE_RETENTION_H
+
+#include "snapshot/job.h"
+
+/* Removes partial files here, rows that are still `writing`, and archives without a
+ * manifest. */
+int retention_sweep(struct job *job, struct err *err);
+
+/* Removes what restores that were killed had fetched: under LOCK_RESTORE. */
+int retention_sweep_fetched(struct job *job, struct err *err);
+
+/* Removes the oldest complete ones beyond `keep`, never the newest and never one
+ * that a restore waits for, here and in the bucket; their rows become
+ * `expired`, and the oldest of such rows are forgotten. *ret_removed: how many. */
+int retention_prune(struct job *job, struct deadline deadline, int *ret_removed,
+		    struct err *err);
+
+#endif

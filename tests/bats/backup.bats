@@ -1,0 +1,341 @@
+#!/usr/bin/env bats
+# Snapshots: when they are taken, of what, and what they never do.
+
+load helper
+load state
+
+# shellcheck disable=SC2016
+@test "100 snapshots of a database under thousands of commits a second are whole" {
+	local i
+
+	FLAGS=(--state-writes 5000)
+	write_state_config '.gateways.fake.backup.keep = 200 |
+		.log_level = "warning"'
+	wg start
+	for i in {1..100}; do
+		snapshot_program create fake >"$RUN/create" ||
+			fail "$i: $(<"$RUN/create")"
+	done
+	[ "$(snapshot_count)" -eq 100 ]
+	curl -sS "$GATEWAY_URL/state" >"$RUN/state.json"
+	jq -e '.ok and .writes > 5000' "$RUN/state.json"
+	wg stop
+	mkdir "$RUN/copy"
+	find "$SNAPS" -name '*.tar.zst' | while read -r archive; do
+		tar -C "$RUN/copy" --zstd -xf "$archive" ./state.sqlite \
+			2>/dev/null || tar -C "$RUN/copy" --zstd \
+			-xf "$archive" state.sqlite
+		[ ! -e "$RUN/copy/state.sqlite-wal" ]
+		database_is_whole "$RUN/copy/state.sqlite" ||
+			fail "$archive is torn"
+		echo "$archive" >>"$RUN/checked"
+		rm -f "$RUN/copy"/state*
+	done
+	[ "$(wc -l <"$RUN/checked")" -eq 100 ]
+}
+
+@test "an empty folder's first start, with no snapshot anywhere, may be backed up" {
+	write_state_config
+	wg start
+	[ "$(marker snapshot)" = null ]
+	[ "$(marker generation)" = "$(row generation)" ]
+	remember early
+	run wg backup
+	[ "$status" -eq 0 ] || fail "$output"
+	[[ $output == "snapshot 1: "* ]]
+	[ "$(snapshot_count)" -eq 1 ]
+	[ "$(stat -c %a "$(newest)")" = 600 ]
+	[ "$(stat -c %a "$SNAPS")" = 700 ]
+	[ "$(events_of backup_begin)" -eq 1 ]
+	[ "$(events_of backup_done)" -eq 1 ]
+	[ "$(events_of restore_done)" -eq 0 ]
+	snapshots_verify
+	no_remains
+}
+
+@test "a state that was never restored is not backed up: until --force" {
+	local before
+
+	write_state_config
+	wg start
+	wg backup
+	rm "$DATA/.wakegate-state"
+	before=$(find "$SNAPS" | sort)
+	run wg backup
+	[ "$status" -eq 1 ]
+	[[ $output == *not_restored* ]] || fail "$output"
+	[ "$(find "$SNAPS" | sort)" = "$before" ]
+	wg backup --force
+	[ "$(snapshot_count)" -eq 2 ]
+	wg backup
+	[ "$(marker snapshot)" -eq 2 ]
+}
+
+@test "a state of another wakegate is not backed up: until --force" {
+	write_state_config
+	wg start
+	jq -c '.store = "0123456789abcdef"' "$DATA/.wakegate-state" >"$RUN/marker"
+	cp "$RUN/marker" "$DATA/.wakegate-state"
+	run wg backup
+	[ "$status" -eq 1 ]
+	[[ $output == *not_restored* ]] || fail "$output"
+	[ "$(snapshot_count)" -eq 0 ]
+	wg restart
+	[ "$(events_of restore_begin)" -eq 0 ]
+	wg backup --force
+	wg backup
+}
+
+@test "every_s: a snapshot when something changed, none when nothing did" {
+	local count
+
+	write_state_config '.gateways.fake.backup.every_s = 1 |
+		.gateways.fake.backup.keep = 50'
+	wg start
+	remember early
+	eventually 5 has_snapshots 1
+	# what the gateway writes at its start has been seen by then
+	sleep 2.5
+	count=$(snapshot_count)
+	sleep 2.5
+	[ "$(snapshot_count)" -eq "$count" ]
+	[ "$(events_of backup_begin)" -eq "$count" ]
+	remember late
+	eventually 5 has_snapshots $((count + 1))
+	sleep 2.2
+	[ "$(snapshot_count)" -eq $((count + 1)) ]
+}
+
+has_snapshots() {
+	[ "$(snapshot_count)" -ge "$1" ]
+}
+
+@test "on_stop: an orderly stop takes one, if something changed; a crash does not" {
+	write_state_config '.gateways.fake.backup.on_stop = true'
+	wg start
+	remember early
+	wg stop
+	[ "$(row state)" = stopped ]
+	[ "$(snapshot_count)" -eq 1 ]
+	[ "$(event_id backup_done)" -gt "$(event_id stopping)" ]
+	wg start
+	remember middle
+	kill -KILL "$(row pid)"
+	eventually 10 row_is state stopped
+	[ "$(snapshot_count)" -eq 1 ]
+	wg start
+	wg restart
+	[ "$(snapshot_count)" -eq 2 ]
+	remembers early
+	remembers middle
+	rm -rf "${DATA:?}"
+	wg stop
+	[ "$(snapshot_count)" -eq 2 ]
+	wg start
+	remembers middle
+}
+
+@test "keep: the oldest go, archive, manifest and all; the newest never does" {
+	local i
+
+	write_state_config '.gateways.fake.backup.keep = 2'
+	wg start
+	for i in {1..5}; do
+		remember "key$i"
+		wg backup
+	done
+	[ "$(snapshot_count)" -eq 2 ]
+	[ "$(snapshot_count expired)" -eq 3 ]
+	[ "$(find "$SNAPS" -type f | wc -l)" -eq 4 ]
+	[ "$(newest_id)" -eq 5 ]
+	snapshots_verify
+	write_state_config '.gateways.fake.backup.keep = 1'
+	snapshot_program prune fake
+	[ "$(snapshot_count)" -eq 1 ]
+	[ "$(newest_id)" -eq 5 ]
+	snapshot_program prune fake
+	[ "$(snapshot_count)" -eq 1 ]
+}
+
+@test "exclude patterns, sockets and fifos stay out, and it is said" {
+	write_state_config '.gateways.fake.backup.exclude =
+		["cache", "*.lock", "logs/old"]'
+	wg start
+	mkdir -p "$DATA/cache/deep" "$DATA/sub/cache" "$DATA/logs/old" \
+		"$DATA/logs/new"
+	touch "$DATA/cache/x" "$DATA/sub/cache/x" "$DATA/a.lock" \
+		"$DATA/logs/old/x" "$DATA/logs/new/x" "$DATA/sub/stays"
+	mkfifo "$DATA/fifo"
+	background "$FAKE_GATEWAY" --listen "unix:$DATA/sub/socket"
+	eventually 5 test -S "$DATA/sub/socket"
+	wg backup 2>"$RUN/backup.log"
+	grep -F "the fifo 'fifo'" "$RUN/backup.log"
+	grep -F "the socket 'sub/socket'" "$RUN/backup.log"
+	tar --zstd -tf "$(newest)" | sed 's|^\./||; s|/$||' | sort >"$RUN/list"
+	grep -qx sub/stays "$RUN/list"
+	grep -qx logs/new/x "$RUN/list"
+	grep -qx empty "$RUN/list"
+	grep -qx state.sqlite "$RUN/list"
+	run grep -E 'cache|lock|old|fifo|socket|-wal|-shm|wakegate' "$RUN/list"
+	[ "$status" -eq 1 ] || fail "$output"
+}
+
+@test "a backup is of a gateway that is stopped as well" {
+	write_state_config
+	wg start
+	remember early
+	wg stop
+	wg backup
+	rm -rf "${DATA:?}"
+	wg start
+	remembers early
+}
+
+@test "a snapshot for a generation that is past is refused" {
+	write_state_config
+	wg start
+	run snapshot_program create --generation 77 fake
+	[ "$status" -eq 1 ]
+	[[ $output == *'"code":"busy"'* ]] || fail "$output"
+	[ "$(snapshot_count)" -eq 0 ]
+}
+
+@test "the database of wakegate is lost: the snapshots are found by their manifests" {
+	write_state_config
+	wg start
+	remember early
+	wg backup
+	remember late
+	wg backup
+	wg stop
+	rm -rf "${DATA:?}" "$STATE"/wakegate.db*
+	run wg snapshots
+	[ "$(grep -c complete <<<"$output")" -eq 2 ] || fail "$output"
+	rm -f "$STATE"/wakegate.db*
+	wg start
+	remembers late
+	[ "$(events_of restore_done)" -eq 1 ]
+	rm -f "$STATE"/wakegate.db*
+	wg restore 1
+	remembers early
+	has_forgotten late
+}
+
+@test "freeze: the gateway is held still, then runs on: also when it is killed" {
+	local i before
+
+	FLAGS=(--state-writes 1000)
+	write_state_config '.gateways.fake.backup.freeze = true'
+	wg start
+	for i in {1..3}; do wg backup; done
+	snapshots_verify
+	before=$(writes)
+	eventually 5 has_written "$before"
+	head -c 60M /dev/urandom >"$DATA/large"
+	"$TOP_BUILDDIR/wakegate-snapshot" -c "$CONFIG" create fake \
+		>"$RUN/frozen" 3>&- &
+	eventually 10 is_frozen
+	kill -KILL $!
+	eventually 3 never is_frozen
+	before=$(writes)
+	eventually 5 has_written "$before"
+	snapshots_verify
+}
+
+writes() {
+	curl -sS --max-time 10 "$GATEWAY_URL/state" | jq .writes
+}
+
+has_written() {
+	(($(writes) > $1))
+}
+
+# It does not answer.
+is_frozen() {
+	! curl -sS --max-time 0.1 -o /dev/null "$GATEWAY_URL/pid" 2>/dev/null
+}
+
+# --- what goes wrong ---------------------------------------------------------
+
+@test "disk full during a snapshot: nothing is lost, and it is said" {
+	local before
+
+	((EUID == 0)) || skip "needs root, to mount"
+	write_state_config
+	wg start
+	wg stop
+	enter_small "$SNAPS" 3m
+	wg start
+	remember early
+	wg backup
+	before=$("${ENTER[@]}" find "$SNAPS" -type f | sort)
+	head -c 4M /dev/urandom >"$DATA/large"
+	run wg backup
+	[ "$status" -eq 1 ]
+	[[ $output == *"No space left"* ]] || fail "$output"
+	[ "$("${ENTER[@]}" find "$SNAPS" -type f | sort)" = "$before" ]
+	[ "$(events_of backup_failed)" -eq 1 ]
+	[ "$(snapshot_count)" -eq 1 ]
+	snapshots_verify
+	rm "$DATA/large"
+	wg backup
+	[ "$(snapshot_count)" -eq 2 ]
+}
+
+
+@test "kill -9 of wakegate-snapshot at 20 moments of create: older ones verify" {
+	local round calls at name count
+
+	command -v strace >/dev/null || skip "needs strace"
+	write_state_config '.log_level = "warning" |
+		.gateways.fake.backup.keep = 100'
+	wg start
+	mkdir "$DATA/tree"
+	for round in {1..60}; do echo "$round" >"$DATA/tree/$round"; done
+	wg backup
+	count_calls create fake
+	calls=$(wc -l <"$RUN/calls")
+	for round in {1..20}; do
+		read -r name at < <(sed -n "$((calls * round / 20))p" "$RUN/calls")
+		count=$(find "$SNAPS" -name '*.json' | wc -l)
+		snapshot_strace "$name" "$at" create fake
+		snapshots_verify || fail "killed at $name $at"
+		[ "$(find "$SNAPS" -name '*.json' | wc -l)" -ge "$count" ]
+		query "SELECT path FROM snapshot WHERE state = 'complete'" |
+			while read -r archive; do
+				[ -s "$archive" ] || fail "$name $at: $archive"
+			done
+	done
+	[ "$(killed_count)" -ge 18 ] || fail "$(<"$RUN/ends")"
+	wg backup
+	no_remains
+	snapshots_verify
+	[ "$(snapshot_count writing)" -eq 0 ]
+}
+
+@test "kill -9 of the keeper at 20 moments of a scheduled snapshot" {
+	local round
+
+	write_state_config '.log_level = "warning" |
+		.gateways.fake.backup.every_s = 1 |
+		.gateways.fake.restarts_max = 1000'
+	wg start
+	head -c 12M /dev/urandom >"$DATA/large"
+	wg backup
+	for round in {1..20}; do
+		touch "$DATA/round$round"
+		eventually 5 snapshot_runs
+		sleep "0.0$((round * 4 / 10))$((round * 4 % 10))"
+		kill -KILL "$(row owner_pid)"
+		eventually 5 never snapshot_runs
+		snapshots_verify || fail "round $round"
+		wg start
+	done
+	wg backup
+	no_remains
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
+snapshot_runs() {
+	pgrep -f "wakegate-snapshot -c $CONFIG create" >/dev/null
+}

@@ -1,0 +1,443 @@
+#!/usr/bin/env bats
+# A gateway that nobody uses is stopped; one that is used is not; no request is
+# lost over it; one that is always on comes back by itself.
+
+load helper
+
+: "${ROUNDS:=4}" # in full: 50, with BATS_TEST_TIMEOUT=900
+
+state_is() {
+	row_is state "$1"
+}
+
+# idle_config [JQ FILTER]: stops after 3 s.
+idle_config() {
+	FLAGS+=(--uses "$RUN/uses")
+	write_config ".gateways.fake.idle_stop_s = 3 | ${1:-.}"
+}
+
+# stops_after MS: no earlier than 3 s after the gateway last sent something, and no
+# later than 5 s after that time, when its client had ended.
+stops_after() {
+	local at early late
+
+	eventually 8 state_is stopped
+	at=$(row stopped_ms)
+	early=$((at - $(<"$RUN/uses")))
+	late=$((at - $1))
+	((early >= 3000 && late <= 5000)) || fail "stopped after $early ms"
+	[ "$(row reason)" = idle ]
+	port_closed "$GATEWAY_PORT"
+}
+
+@test "a gateway is stopped 3 to 5 s after its last response, and says why" {
+	idle_config
+	start_lighttpd
+	get /pid
+	sleep 1.2
+	get /pid
+	stops_after "$(now_ms)"
+	[ "$(query "SELECT json_extract(detail, '\$.reason') FROM event
+		WHERE kind IN ('stopping', 'stopped')" | sort -u)" = idle ]
+	get /pid
+	[ "$code" = 200 ]
+	[ "$(gateway_starts)" -eq 2 ]
+}
+
+@test "without idle_stop_s a gateway is not stopped" {
+	write_config
+	start_lighttpd
+	get /pid
+	sleep 5
+	state_is ready
+}
+
+@test "status and no_wake paths do not keep a gateway awake" {
+	local used
+
+	idle_config '.gateways.fake.no_wake = ["/healthz"]'
+	start_lighttpd
+	get /pid
+	used=$(now_ms)
+	while ((SECONDS < 30)) && state_is ready; do
+		get /healthz
+		[ "$code" = 200 ] || [ "$code" = 503 ]
+		get /api/status
+		sleep 0.1
+	done
+	stops_after "$used"
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
+# stays_awake URL: while this one request lasts (for over 7 s).
+stays_awake() {
+	local stream
+
+	curl -sSN --max-time 60 -H 'Accept: text/event-stream' \
+		-o "$RUN/stream" "$1" \
+		2>>"$RUN/curl.log" 3>&- &
+	stream=$!
+	sleep 7
+	alive "$stream"
+	state_is ready
+	[ "$(gateway_starts)" -eq 1 ]
+	wait "$stream"
+	[ "$(grep -c data: "$RUN/stream")" -eq 2 ]
+	stops_after "$(now_ms)"
+}
+
+# stays_awake_with SERVER
+stays_awake_with() {
+	idle_config
+	"start_$1"
+	get /pid
+	stays_awake "$URL/sse?n=2&ms=4200"
+}
+
+@test "an event stream keeps the gateway awake: lighttpd" {
+	stays_awake_with lighttpd
+}
+
+@test "an event stream keeps the gateway awake: Apache" {
+	stays_awake_with apache
+}
+
+@test "an event stream keeps the gateway awake: nginx" {
+	stays_awake_with nginx
+}
+
+@test "an event stream keeps the gateway awake: nginx, fast lane" {
+	stays_awake_with nginx_fast
+}
+
+@test "an event stream keeps the gateway awake: Apache, fast lane" {
+	stays_awake_with apache_fast
+}
+
+@test "an event stream keeps the gateway awake: CGI" {
+	stays_awake_with lighttpd_cgi
+}
+
+# websocket SERVER: one that says nothing for 7 s, then an echo.
+websocket() {
+	idle_config
+	"start_$1"
+	get /pid
+	sleep 1.2
+	ws idle:7000 echo:100 close:1000 >"$RUN/ws" &
+	sleep 6.5
+	state_is ready
+	wait $!
+	[ "$(cat "$RUN/ws")" = '1 101 closed=1000 gone' ] || fail "$(cat "$RUN/ws")"
+	[ "$(gateway_starts)" -eq 1 ]
+	stops_after "$(now_ms)"
+}
+
+@test "a silent WebSocket keeps the gateway awake: lighttpd" {
+	websocket lighttpd
+}
+
+@test "a silent WebSocket keeps the gateway awake: lighttpd's own proxy" {
+	start_lighttpd_authorizer() { start_lighttpd lighttpd-authorizer.conf; }
+	websocket lighttpd_authorizer
+}
+
+@test "a silent WebSocket keeps the gateway awake: Apache" {
+	websocket apache
+}
+
+@test "a silent WebSocket keeps the gateway awake: nginx" {
+	websocket nginx
+}
+
+@test "a silent WebSocket keeps the gateway awake: nginx, fast lane" {
+	websocket nginx_fast
+}
+
+@test "a silent WebSocket keeps the gateway awake: Apache, fast lane" {
+	websocket apache_fast
+}
+
+# downloads SERVER: 80 MB in 10 s, of which sockets hold the last seconds' worth.
+downloads() {
+	idle_config
+	"start_$1"
+	get /pid
+	curl -sS --limit-rate 8M --max-time 60 -o "$RUN/stream" \
+		"$URL/big?bytes=80000000" 3>&- &
+	sleep 7
+	state_is ready
+	wait $!
+	[ "$(stat -c %s "$RUN/stream")" -eq 80000000 ]
+	eventually 6 state_is stopped
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
+@test "a slow download keeps the gateway awake: lighttpd" {
+	downloads lighttpd
+}
+
+@test "a slow download keeps the gateway awake: nginx" {
+	downloads nginx
+}
+
+@test "a slow download keeps the gateway awake: nginx, fast lane" {
+	downloads nginx_fast
+}
+
+@test "a slow download keeps the gateway awake: Apache, fast lane" {
+	downloads apache_fast
+}
+
+@test "a request that the gateway takes long to answer keeps it awake" {
+	idle_config
+	start_lighttpd
+	get '/slow?ms=7000'
+	[ "$code" = 200 ]
+	stops_after "$(now_ms)"
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
+# spares SERVER: its spare connections do not keep the gateway awake.
+spares() {
+	idle_config
+	"start_$1"
+	run many 20 /pid
+	[ "$output" = "200 20" ] || fail "$output"
+	stops_after "$(now_ms)"
+}
+
+@test "spare connections do not keep the gateway awake: nginx" {
+	spares nginx
+}
+
+@test "spare connections do not keep the gateway awake: nginx, fast lane" {
+	spares nginx_fast
+}
+
+@test "spare connections do not keep the gateway awake: Apache, fast lane" {
+	spares apache_fast
+}
+
+@test "a connection that passes wakegate by keeps the gateway awake" {
+	idle_config
+	start_lighttpd
+	get /pid
+	stays_awake "$GATEWAY_URL/sse?n=2&ms=4200"
+}
+
+@test "a silent connection that somebody else keeps open keeps it awake" {
+	idle_config
+	start_lighttpd
+	get /pid
+	exec 9<>"/dev/tcp/127.0.0.1/$GATEWAY_PORT"
+	printf 'GET /pid HTTP/1.1\r\nHost: x\r\n\r\n' >&9
+	sleep 7
+	state_is ready
+	exec 9>&-
+	stops_after "$(now_ms)"
+}
+
+@test "an idle stop works with a Unix socket" {
+	GATEWAY_ADDRESS=unix:$RUN/gateway.sock
+	idle_config
+	start_lighttpd
+	get /pid
+	[ "$code" = 200 ]
+	eventually 8 state_is stopped
+	get '/slow?ms=5000'
+	[ "$code" = 200 ]
+	[ "$(gateway_starts)" -eq 2 ]
+}
+
+# Ten times twenty at once, one every 0.1 s.
+volleys() {
+	local i pids=()
+
+	for ((i = 0; i < 10; i++)); do
+		curl -s -Z --parallel-immediate --max-time 60 -o /dev/null \
+			-w '%{http_code}\n' "$URL/pid?[1-20]" >>"$RUN/codes" 3>&- &
+		pids+=($!)
+		sleep 0.1
+	done
+	wait "${pids[@]}"
+}
+
+# 200 requests over a second around the moment of the stop, ROUNDS times. The first
+# come between 2.90 and 3.19 s after the last use: those that are too early keep it
+# awake. If they always did there are more rounds, which begin later and later.
+around_the_stop() {
+	local i last ms
+
+	for ((i = 0; i < ROUNDS || ($(gateway_starts) < 2 && i < ROUNDS + 9); i++)); do
+		get /pid
+		[ "$code" = 200 ]
+		ms=$((2900 + i * 130 % 300))
+		((i < ROUNDS)) || ms=$((3200 + (i - ROUNDS) * 200))
+		sleep "${ms}e-3"
+		volleys
+	done
+	(($(gateway_starts) > 1)) || fail "it was never stopped"
+	last=$(sort "$RUN/codes" | uniq -c | awk '{ print $2, $1 }')
+	[ "$last" = "200 $((200 * i))" ] || fail "$last"
+}
+
+@test "no request around the moment of the stop is lost: lighttpd" {
+	idle_config
+	start_lighttpd
+	around_the_stop
+}
+
+@test "no request around the moment of the stop is lost: nginx" {
+	idle_config
+	start_nginx
+	around_the_stop
+}
+
+@test "no request around the moment of the stop is lost: nginx, fast lane" {
+	idle_config
+	start_nginx_fast
+	around_the_stop
+}
+
+@test "no request around the moment of the stop is lost: Apache, fast lane" {
+	idle_config
+	start_apache_fast
+	around_the_stop
+}
+
+@test "no POST around the moment of the stop is lost or delivered twice" {
+	local i
+
+	FLAGS=(--boot-ms 50)
+	write_config '.gateways.fake.idle_stop_s = 1'
+	start_lighttpd
+	get /pid
+	for ((i = 1; i <= 25; i++)); do
+		sleep "1.$((RANDOM % 6))$((RANDOM % 10))"
+		seq 8 | xargs -P 8 -I N curl -s -o /dev/null --max-time 60 \
+			-w '%{http_code}\n' -d "post $i N" "$URL/count" \
+			>>"$RUN/codes"
+	done
+	[ "$(sort "$RUN/codes" | uniq -c | awk '{ print $2, $1 }')" = "200 200" ]
+	[ "$(sort -u "$DELIVERIES" | wc -l)" -eq 200 ]
+	[ "$(wc -l <"$DELIVERIES")" -eq 200 ]
+	(($(gateway_starts) > 3))
+}
+
+@test "a gateway that is being stopped answers the request that came meanwhile after its next start" {
+	FLAGS=(--ignore-term)
+	write_config '.gateways.fake |= (.idle_stop_s = 1 | .stop_timeout_s = 2)'
+	start_lighttpd
+	get /pid
+	eventually 5 state_is stopping
+	sleep 0.3
+	get /pid
+	[ "$code" = 200 ]
+	[ "$(gateway_starts)" -eq 2 ]
+}
+
+@test "a person's wish in the middle of an idle stop is heard" {
+	FLAGS=(--ignore-term)
+	write_config '.gateways.fake |= (.idle_stop_s = 1 | .stop_timeout_s = 2)'
+	start_lighttpd
+	get /pid
+	eventually 5 state_is stopping
+	wg stop --hold
+	[ "$(row reason)" = held ]
+}
+
+@test "a gateway that is always on is started again without a request" {
+	local pid
+
+	write_config '.gateways.fake.always_on = true'
+	wg start
+	pid=$(row pid)
+	kill -KILL "$pid"
+	eventually 10 row_is generation 2
+	eventually 10 state_is ready
+	[ "$(gateway_starts)" -eq 2 ]
+	[ "$(row pid)" != "$pid" ]
+}
+
+@test "one that is always on and crashes again and again waits as it should, and comes back" {
+	FLAGS=(--exit-code 3 --exit-after-ms 10)
+	write_config '.gateways.fake |= (.always_on = true | .max_failures = 3)'
+	run wg start
+	eventually 20 state_is failed
+	[ "$(row reason)" = max_failures ]
+	[ "$(gateway_starts)" -eq 3 ]
+	FLAGS=()
+	write_config '.gateways.fake.always_on = true'
+	wg start
+	state_is ready
+}
+
+@test "what a person stopped stays stopped, also when it is always on" {
+	write_config '.gateways.fake.always_on = true'
+	wg start
+	wg stop
+	sleep 1.5
+	state_is stopped
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
+@test "a pause after crashes ends with a stop, too" {
+	FLAGS=(--exit-code 3 --exit-after-ms 10)
+	write_config '.gateways.fake.always_on = true'
+	run wg start
+	eventually 10 state_is cooldown
+	wg stop
+	sleep 3
+	[ "$(row want)" = stop ]
+	[ "$(gateway_starts)" -le 4 ]
+	eventually 5 nothing_left
+}
+
+@test "start --all starts what is always on, and nothing else" {
+	local other
+
+	take_port
+	other=$REPLY
+	write_config '.gateways.fake.always_on = true
+		| .gateways.other = (.gateways.fake | .mount = "/other"
+			| .always_on = false | .address = "127.0.0.1:'"$other"'"
+			| .command[2] = "127.0.0.1:'"$other"'")'
+	wg start --all
+	[ "$(row state fake)" = ready ]
+	[ -z "$(row state other)" ]
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
+@test "start --all leaves alone what a person holds" {
+	write_config '.gateways.fake.always_on = true'
+	wg start
+	wg stop --hold
+	wg start --all
+	[ "$(row reason)" = held ]
+}
+
+@test "stop --all stops every gateway, those that never ran included" {
+	local other
+
+	take_port
+	other=$REPLY
+	write_config '.gateways.other = (.gateways.fake | .mount = "/other"
+		| .address = "127.0.0.1:'"$other"'"
+		| .command[2] = "127.0.0.1:'"$other"'")
+		| .gateways.never = (.gateways.fake | .mount = "/never"
+			| .address = "127.0.0.1:1")'
+	wg start fake
+	wg start other
+	wg stop --all
+	[ "$(row state fake)" = stopped ]
+	[ "$(row state other)" = stopped ]
+	port_closed "$GATEWAY_PORT"
+	port_closed "$other"
+	nothing_left
+
+	wg start other
+	wg stop --all --hold
+	[ "$(row reason other)" = held ]
+	[ "$(row reason fake)" = held ]
+}

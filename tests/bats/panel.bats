@@ -1,0 +1,304 @@
+#!/usr/bin/env bats
+# The operator's page, as a browser without script has it.
+
+load helper
+
+TOKEN=0123456789abcdef0123456789abcdef
+PAGE=/_admin
+
+own_setup() {
+	BEARER=(-H "Authorization: Bearer $TOKEN" -H 'Accept: text/html')
+	(umask 077 && echo "$TOKEN" >"$RUN/token")
+}
+
+write_admin() {
+	write_config '.admin = {users: ["alice"],
+		token_file: (.gateways.fake.directory + "/token")}
+		| .gateways.fake.directory as $run | '"${1:-.}"
+}
+
+# page [PATH] [CURL OPTIONS]
+page() {
+	local path=${1-/}
+
+	(($# == 0)) || shift
+	get "$PAGE$path" "${BEARER[@]}" "$@"
+}
+
+# press BUTTON [CURL OPTIONS]: sends its form, and gives the answer itself.
+press() {
+	local button=$1
+
+	shift
+	(($#)) || set -- -d '' # lighttpd wants a length
+	page "/$button" -X POST -H "Origin: $URL" "$@"
+}
+
+# The page's text, without marks.
+text() {
+	sed '/<style/,/<\/style>/d; /<script/,/<\/script>/d' "$RUN/body" |
+		sed 's/<[^>]*>/ /g' | tr -s ' \n' ' '
+}
+
+says() {
+	[[ $(text) == *"$1"* ]] || fail "no '$1' in: $(text)"
+}
+
+@test "the page tells the state, and leads nowhere else" {
+	FLAGS=(--log-lines 'it <b>says</b> token=hush-hush')
+	write_admin
+	start_lighttpd
+	page
+	[ "$code" = 200 ] || fail "$code $body"
+	[[ $(header Content-Type) == text/html* ]]
+	[ "$(header Cache-Control)" = no-store ]
+	[[ $(header Content-Security-Policy) == "default-src 'none'; script-src 'nonce-"*"form-action 'self'"*"frame-ancestors 'none'"* ]]
+	says 'Stopped The next request starts it.'
+	[ ! -s "$STARTS" ] || fail "it was started"
+	wg start
+	get /pid
+	page
+	says 'Ready Requests are passed on to it.'
+	says "pid $(row pid)"
+	says 'Memory'
+	says 'Processes 1 '
+	says ' claimed '
+	says 'Usually '
+	grep -q 'it &lt;b&gt;says&lt;/b&gt; token=\[redacted\]' "$RUN/body"
+	[[ $body != *hush-hush* ]]
+	[ -z "$(grep -oE '(src|href|action)="[^"]*"' "$RUN/body" |
+		grep -vE '"(\./|data:,|[a-z]+(\?[^"]*)?)"')" ] ||
+		fail "not relative"
+	[ "$(stat -c %s "$RUN/body")" -lt 40000 ]
+}
+
+@test "its address without the last '/' leads to it" {
+	write_admin
+	start_lighttpd
+	page ''
+	[ "$code" = 303 ]
+	get "$PAGE" "${BEARER[@]}" -L
+	[ "$code" = 200 ] || fail "$code"
+	says Stopped
+}
+
+@test "start, restart, reset and stop: the button, then the page that says so" {
+	local pid
+
+	write_admin
+	start_lighttpd
+	press start
+	[ "$code" = 303 ] || fail "$code $body"
+	[[ $(header Location) == *'?done=start' ]]
+	page '/?done=start'
+	says 'It is to be started.'
+	eventually 10 row_is state ready
+	pid=$(row pid)
+	page '/confirm?do=restart'
+	[ "$code" = 200 ] || fail "$code"
+	says 'broken off: open requests, WebSockets'
+	[ "$(row pid)" = "$pid" ]
+	press restart
+	[ "$code" = 303 ]
+	eventually 10 row_is generation 2
+	eventually 10 row_is state ready
+	gone "$pid"
+	page '/confirm?do=stop'
+	says 'Keep it down until somebody starts it'
+	press stop -d hold=1
+	[ "$code" = 303 ]
+	eventually 10 row_is reason held
+	page
+	says held
+	press reset
+	[ "$code" = 303 ]
+	[ "$(row state)" = stopped ]
+	page '/?done=%3Cb%3E'
+	[ "$code" = 200 ]
+	[[ $body != *'<b>'* ]]
+	page '/confirm?do=none'
+	[ "$code" = 404 ]
+}
+
+@test "what can't be done now is disabled, with the reason" {
+	write_admin
+	start_lighttpd
+	page
+	for reason in 'Stop It does not run.' 'Restart It does not run.' \
+		'Reset There is no failure to forget.' \
+		'Back up now No backup is configured.'; do
+		says "$reason"
+	done
+	[ "$(grep -c '<button disabled aria-describedby=' "$RUN/body")" -eq 4 ]
+	wg start
+	page
+	says 'Start It runs already.'
+	press backup
+	[ "$code" = 400 ]
+	says 'no backup is configured'
+	says 'Ready'
+}
+
+@test "a page from elsewhere, or without credentials, moves nothing" {
+	write_admin
+	start_lighttpd
+	for button in start stop restart reset backup restore 'action?run=x'; do
+		page "/$button" -X POST -d x= -H 'Origin: http://evil.example'
+		[ "$code" = 403 ] || fail "$button: $code"
+		page "/$button" -X POST -d x= -H 'Sec-Fetch-Site: cross-site'
+		[ "$code" = 403 ] || fail "$button: $code"
+		get "$PAGE/$button" -X POST -d x=
+		[ "$code" = 401 ] || fail "$button: $code"
+	done
+	get "$PAGE/"
+	[ "$code" = 401 ]
+	[ ! -s "$STARTS" ]
+	[ "$(query 'SELECT count(*) FROM event')" = 0 ]
+}
+
+@test "back up and restore: what is lost is named, and a file comes back" {
+	write_admin '.gateways.fake.backup = {directory: ($run + "/files"),
+		to: ($run + "/snapshots"), every_s: 0, on_stop: false}'
+	mkdir "$RUN/files"
+	start_lighttpd
+	wg start
+	echo first >"$RUN/files/note"
+	press backup
+	[ "$code" = 303 ] || fail "$code $(text)"
+	page '/?done=backup'
+	says 'A snapshot was taken.'
+	says 'verified'
+	echo second >"$RUN/files/note"
+	page '/confirm?do=restore&snapshot=1'
+	[ "$code" = 200 ] || fail "$code"
+	says 'All that was changed there since then is lost.'
+	says "is put in the place of $RUN/files"
+	page '/confirm?do=restore&snapshot=7'
+	[ "$code" = 404 ]
+	press restore -d snapshot=x
+	[ "$code" = 400 ]
+	press restore -d snapshot=1
+	[ "$code" = 303 ] || fail "$code $(text)"
+	eventually 20 row_is generation 2
+	eventually 20 row_is state ready
+	[ "$(cat "$RUN/files/note")" = first ]
+}
+
+# Devices as OpenClaw has them; `approve` moves one from pending to paired.
+devices() {
+	echo '{"pending": [{"requestId": "r-1", "name": "a <phone>"},
+		{"requestId": "r-2", "name": "a laptop"}], "paired": []}' \
+		>"$RUN/devices.json"
+	cat >"$RUN/approve" <<-END
+		#!/bin/sh
+		jq --arg id "\$1" '.paired += [.pending[] | select(.requestId == \$id)
+			| {deviceId: .name}] | .pending -= [.pending[]
+			| select(.requestId == \$id)]' \
+			"$RUN/devices.json" >"$RUN/devices.new" &&
+			mv "$RUN/devices.new" "$RUN/devices.json"
+	END
+	chmod +x "$RUN/approve"
+	write_admin '.gateways.fake.actions = {
+		devices: {command: ["cat", $run + "/devices.json"],
+			output: "json"},
+		approve: {command: [$run + "/approve", "{requestId}"],
+			parameters: {requestId: "^[A-Za-z0-9-]+$"}}}'
+}
+
+@test "an action's answer is a table; another one has a button in each row" {
+	devices
+	start_lighttpd
+	page
+	says 'devices'
+	press 'action?run=devices'
+	[ "$code" = 200 ] || fail "$code $(text)"
+	says 'pending requestId name r-1 a &lt;phone&gt; approve r-2 a laptop approve'
+	says 'paired Nothing.'
+	press 'action?run=approve&then=devices' -d requestId=r-2
+	[ "$code" = 200 ]
+	says 'approve : done.'
+	says 'paired deviceId a laptop'
+	[ "$(jq '.paired | length' "$RUN/devices.json")" = 1 ]
+	press 'action?run=approve' -d 'requestId=r 1'
+	[ "$code" = 400 ]
+	says "the parameter &#39;requestId&#39; must match"
+	press 'action?run=none'
+	[ "$code" = 404 ]
+	[ ! -s "$STARTS" ]
+}
+
+@test "one button approves all" {
+	devices
+	start_lighttpd
+	press 'action?run=devices'
+	says 'approve all 2'
+	press 'action?run=approve&then=devices' \
+		-d requestId=r-1 -d requestId=r-2
+	[ "$code" = 200 ]
+	says 'pending Nothing.'
+	[ "$(jq '.paired | length' "$RUN/devices.json")" = 2 ]
+	[ "$(events_of action)" = 4 ]
+}
+
+@test "it works at another address, below another mount" {
+	write_admin '.gateways.fake.mount = "/app"
+		| .gateways.fake.routes = {page: "/x/steer/", admin: "/x/api"}'
+	start_lighttpd
+	PAGE=/app/x/steer
+	page
+	[ "$code" = 200 ] || fail "$code"
+	grep -q 'data-api="../../x/api"' "$RUN/body"
+	press start
+	[ "$code" = 303 ]
+	[ "$(header Location)" = './?done=start' ] ||
+		[[ $(header Location) == */app/x/steer/?done=start ]]
+	eventually 10 row_is state ready
+	get /_admin/ "${BEARER[@]}"
+	[ "$code" = 404 ]
+}
+
+@test "who looks at the page is no use of the gateway" {
+	write_admin
+	start_lighttpd
+	wg start
+	page
+	page '/confirm?do=stop'
+	[ -z "$(row last_request_ms)" ]
+}
+
+@test "the page comes at once while the gateway is being started" {
+	local took
+
+	FLAGS=(--boot-ms 3000)
+	write_admin
+	start_lighttpd
+	page
+	press start
+	eventually 5 row_is state starting
+	took=$(curl -sS -o "$RUN/body" -w '%{time_starttransfer}' \
+		"${BEARER[@]}" "$URL$PAGE/")
+	says 'Starting It has been started'
+	[ "${took%.*}" -lt 2 ] || fail "$took s"
+}
+
+@test "under Apache, as FastCGI and as CGI, it is the same" {
+	local server
+
+	for server in apache apache_cgi; do
+		write_admin
+		start_web "$server"
+		(umask 077 && echo "$TOKEN" >"$RUN/token")
+		if ((${#AS[@]})); then chown www-data "$RUN/token"; fi
+		get "$PAGE" "${BEARER[@]}" -L
+		[ "$code" = 200 ] || fail "$server: $code"
+		says Stopped
+		press start
+		[ "$code" = 303 ] || fail "$server: $code $body"
+		eventually 10 row_is state ready
+		page '/?done=start'
+		says 'It is to be started.'
+		stop_servers
+		wg stop
+		rm -rf "$STATE"
+	done
+}

@@ -1,0 +1,208 @@
+/* Packing while something goes wrong: files that change, a disk that is bad, a disk
+ * that is full. */
+#include "config.h"
+
+#include <signal.h>
+#include <sys/mount.h>
+
+#include "unit/snapshot_world.h"
+
+#include "base/banned.h"
+
+/* Blocks of 64 KB that no one can compress. */
+static void make_noise(const char *state, int blocks)
+{
+	int from = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	char path[256], block[65536];
+	int to;
+
+	world_path(path, state, "noise");
+	to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	for (int i = 0; i < blocks; i++)
+		if (read(from, block, sizeof(block)) != sizeof(block) ||
+		    write(to, block, sizeof(block)) != sizeof(block))
+			abort();
+	(void)close(from);
+	(void)close(to);
+}
+
+/* A child that changes the size of a file as fast as it can: it grows, or is emptied
+ * and written again. */
+static pid_t start_changing(const char *path, size_t size, bool grow)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+		char *content = malloc(size);
+
+		if (!content)
+			abort();
+		memset(content, 'x', size);
+		(void)lseek(fd, 0, SEEK_END);
+		for (int step = 0; step < 1000000; step++)
+			if (grow && write(fd, "more", 4) != 4)
+				abort();
+			else if (!grow && (ftruncate(fd, 0) != 0 ||
+					   pwrite(fd, content, size, 0) < 0))
+				abort();
+		_exit(0);
+	}
+	return pid;
+}
+
+static void stop(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+/* Is what was unpacked whole, with no zeros after what was read? */
+static bool has_no_padding(const struct world *world, const char *name)
+{
+	char path[256];
+	FILE *file;
+	int c, last = 'x';
+
+	world_path(path, world->out, name);
+	file = fopen(path, "re");
+	while (file && (c = getc(file)) != EOF)
+		last = c;
+	if (file)
+		(void)fclose(file);
+	return file && last != '\0';
+}
+
+static void fill(const char *folder, const char *name, size_t size)
+{
+	char path[256];
+	FILE *file;
+
+	world_path(path, folder, name);
+	file = fopen(path, "we");
+	for (size_t i = 0; file && i < size; i++)
+		(void)putc('x', file);
+	if (!file || fclose(file) != 0)
+		abort();
+}
+
+/* Packed whole, or not at all. */
+static bool is_packed_well(struct world *world)
+{
+	struct archive_summary summary;
+	struct err err;
+
+	if (world_create(world, NULL, &summary, &err))
+		return err.code == ERR_BUSY &&
+		       !world_has(world->root, "archive");
+	return world_extract(world, summary.sha256, &err) == 0 &&
+	       has_no_padding(world, "file");
+}
+
+static void test_changing(void)
+{
+	static const struct {
+		const char *name;
+		size_t size;
+		bool grow;
+	} cases[] = { { "a small file that shrinks", 100000, false },
+		      { "a large file that shrinks", 3000000, false },
+		      { "a small file that grows", 100, true },
+		      { "a large file that grows", 3000000, true } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world world;
+		char path[256];
+		bool well = true;
+		pid_t child;
+
+		world_make(&world);
+		fill(world.state, "file", cases[i].size);
+		world_path(path, world.state, "file");
+		child = start_changing(path, cases[i].size, cases[i].grow);
+		for (int times = 0; times < 10; times++)
+			well = well && is_packed_well(&world);
+		ok(well, "%s is packed without padding", cases[i].name);
+		stop(child);
+		world_remove(&world);
+	}
+}
+
+/* What a bad disk does to the archive while it is being written. */
+static void spoil(void *user, int64_t bytes, int64_t files)
+{
+	struct world *world = user;
+	int fd = open(world->archive, O_RDWR | O_CLOEXEC);
+	char byte = 0;
+
+	(void)bytes;
+	(void)files;
+	if (fd >= 0 && world->report.progress &&
+	    pread(fd, &byte, 1, 100000) == 1) {
+		byte ^= 1;
+		if (pwrite(fd, &byte, 1, 100000) != 1)
+			abort();
+		world->report.progress = NULL; /* once */
+	}
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static void test_spoilt(void)
+{
+	struct archive_summary summary;
+	struct world world;
+	struct err err;
+
+	world_make(&world);
+	make_noise(world.state, 400); /* zstd keeps the first 8 MB */
+	world.report.progress = spoil;
+	ok(world_create(&world, NULL, &summary, &err) == -1 &&
+		   err.code == ERR_CORRUPT && !world.report.progress,
+	   "a disk that changes a bit is found out: %s", err.text);
+	ok(!world_has(world.root, "archive"), "and no archive is left");
+	world_remove(&world);
+}
+
+/* A disk of 1 MB for what is made. */
+static void test_full_disk(void)
+{
+	struct archive_summary summary;
+	struct archive_source source;
+	struct world world;
+	char path[256];
+	struct err err;
+
+	world_make(&world);
+	if (mount("none", world.out, "tmpfs", 0, "size=1m") != 0) {
+		ok(geteuid() != 0, "root can mount a small disk");
+		world_remove(&world);
+		return;
+	}
+	make_noise(world.state, 48);
+	source = (struct archive_source){ .directory = world.state,
+					  .work = world.work,
+					  .deadline = deadline_in(60000) };
+	world_path(path, world.out, "archive");
+	ok(archive_create(&source, path, &world.report, &summary, &err) == -1 &&
+		   err.code == ERR_SYSTEM && strstr(err.text, "No space left"),
+	   "a full disk is told: %s", err.text);
+	ok(!world_has(world.out, "archive"), "and leaves no half archive");
+	ok(world_create(&world, NULL, &summary, &err) == 0 &&
+		   archive_extract(world.archive, summary.sha256, world.out,
+				   deadline_in(60000), NULL, &summary,
+				   &err) == -1 &&
+		   err.code == ERR_SYSTEM && strstr(err.text, "No space left"),
+	   "unpacked onto a full disk an archive is not called bad: %s",
+	   err.text);
+	(void)umount2(world.out, MNT_DETACH);
+	world_remove(&world);
+}
+
+int main(void)
+{
+	test_changing();
+	test_spoilt();
+	test_full_disk();
+	return done_testing();
+}
