@@ -156,7 +156,7 @@ static void test_step_aside(void)
 	static struct call call;
 	static struct world world;
 	struct gate_guest guest;
-	int fds[2];
+	int fds[2], client;
 
 	open_pair(fds);
 	open_world(&world);
@@ -168,7 +168,11 @@ static void test_step_aside(void)
 	ok(gate_due(&world.gate).at_ms == deadline_never().at_ms &&
 		   !gate_has_guest(&world.gate),
 	   "nobody need come for what is not there");
-	(void)gate_take(&world.place, &guest);
+	client = knock(&world);
+	ok(gate_take(&world.place, &guest) && guest.fd >= 0,
+	   "and it comes back for who is");
+	(void)close(guest.fd);
+	(void)close(client);
 	(void)gate_pend(&world.place, &call, fds[0]);
 	gate_step_aside(&world.place);
 	ok(gate_due(&world.gate).at_ms != deadline_never().at_ms &&
