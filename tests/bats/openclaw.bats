@@ -189,6 +189,50 @@ marks() {
 	[ "$(json .ok)" = true ]
 }
 
+# admin_action NAME [CURL OPTIONS]
+admin_action() {
+	patient_get "/api/admin/actions/$1" -X POST \
+		-H "Authorization: Bearer $TOKEN" "${@:2}"
+	[ "$code" = 200 ] && [ "$(json .success)" = true ] || fail "$code $body"
+}
+
+asks_to_be_paired() {
+	admin_action devices -d ''
+	[ "$(json '.output.pending | length')" = 1 ]
+}
+
+# The commands of conf/wakegate.json, for this test's OpenClaw.
+@test "OpenClaw: a device that asks to be paired is listed and approved by actions" {
+	local actions
+
+	TOKEN=0123456789abcdef-$RANDOM$RANDOM
+	(umask 077 && echo "$TOKEN" >"$RUN/token")
+	actions=$(jq '.gateways.openclaw.actions | map_values(.command =
+		$ARGS.positional + .command[1:])' "$TOP_SRCDIR/conf/wakegate.json" \
+		--args "${COMMAND[@]}")
+	ARGUMENTS=(gateway --bind loopback --allow-unconfigured)
+	openclaw_config '.admin.token_file = "'"$RUN/token"'"
+		| .gateways.openclaw.actions = '"$actions"'
+		| .gateways.openclaw.environment += {
+			OPENCLAW_GATEWAY_TOKEN: {file: "'"$RUN/token"'"},
+			OPENCLAW_GATEWAY_PORT: "'"$GATEWAY_PORT"'"}'
+	mkdir "$HOME_OF_IT/.openclaw" "$RUN/device"
+	echo '{"gateway": {"nodes": {"pairing": {"autoApproveLocal": false,
+		"sshVerify": false}}}}' >"$HOME_OF_IT/.openclaw/openclaw.json"
+	start_lighttpd
+	patient_get /
+	its_page
+	background env HOME="$RUN/device" OPENCLAW_GATEWAY_TOKEN="$TOKEN" \
+		"${COMMAND[@]}" node run --host 127.0.0.1 --port "$WEB_PORT" \
+		--display-name a-device
+	eventually 60 asks_to_be_paired
+	[ "$(json '.output.pending[0].displayName')" = a-device ] || fail "$body"
+	admin_action approve -d "requestId=$(json '.output.pending[0].requestId')"
+	admin_action devices -d ''
+	[ "$(json '.output.pending | length')" = 0 ] || fail "$body"
+	[ "$(json '.output.paired[0].displayName')" = a-device ] || fail "$body"
+}
+
 # One gateway, of the web servers' user, behind one server after another.
 @test "OpenClaw: its page in Chromium, through all three: its WebSocket, no error" {
 	local BROWSE_SECONDS=250
