@@ -69,8 +69,8 @@ bool http_is_token(const char *text, size_t len);	  /* RFC 9110, 5.6.2 */
  * bytes at buf, moves the content to the front of buf and gives its length in
  * *ret_len; *ret_used says how many input bytes were consumed (less than len
  * only at the end of the body). PARSE_DONE: the last chunk and the trailer
- * section are through. Sizes that overflow, an extension or trailer section
- * over 16 KB in all and everything else not in RFC 9112, 7.1, is PARSE_BAD. */
+ * section are through. Sizes that overflow, more than 16 KB around one chunk's
+ * content or of trailers, and everything else not in RFC 9112, 7.1, is PARSE_BAD. */
 struct http_chunks {
 	int state;
 	int64_t left;

@@ -6,7 +6,7 @@
 
 #include "base/banned.h"
 
-#define CHUNKS_OVERHEAD_MAX 16384 /* extensions and trailers of one body */
+#define CHUNKS_OVERHEAD_MAX 16384 /* of one chunk, or of the trailers */
 
 enum chunk_state {
 	CHUNK_SIZE,	 /* before the first digit */
@@ -47,7 +47,7 @@ static int size_digit(struct http_chunks *chunks, int digit)
 {
 	if (chunks->left > (INT64_MAX - digit) / 16)
 		return -1;
-	if (chunks->left == 0)
+	if (chunks->left == 0 && digit == 0)
 		chunks->overhead++;
 	chunks->left = chunks->left * 16 + digit;
 	return CHUNK_SIZE_MORE;
@@ -105,6 +105,7 @@ static int step(struct http_chunks *chunks, unsigned char c)
 	case CHUNK_DATA_CR:
 		return c == '\r' ? CHUNK_DATA_LF : -1;
 	case CHUNK_DATA_LF:
+		chunks->overhead = 0;
 		return c == '\n' ? CHUNK_SIZE : -1;
 	case CHUNK_LINE:
 	case CHUNK_NAME:

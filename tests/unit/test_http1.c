@@ -304,6 +304,26 @@ static void test_endless_overhead(void)
 	   "an endless extension is refused");
 }
 
+/* An event stream may last for days. */
+static void test_many_chunks(void)
+{
+	static const char chunk[] = "0000001;a=\"b\"\r\nx\r\n";
+	struct http_chunks chunks = { 0 };
+	size_t wrong = 0;
+
+	for (int i = 0; i < 100000; i++) {
+		char buf[sizeof(chunk)];
+		size_t len = 0;
+		size_t used = 0;
+
+		memcpy(buf, chunk, sizeof(chunk));
+		wrong += http_chunks_decode(&chunks, buf, sizeof(chunk) - 1,
+					    &len, &used, &err) != PARSE_MORE ||
+			 len != 1;
+	}
+	ok(wrong == 0, "chunks may be many");
+}
+
 int main(void)
 {
 	test_whole();
@@ -315,5 +335,6 @@ int main(void)
 	test_chunks();
 	test_bad_chunks();
 	test_endless_overhead();
+	test_many_chunks();
 	return done_testing();
 }
