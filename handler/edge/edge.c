@@ -16,6 +16,8 @@
 
 #include "base/banned.h"
 
+#define OPEN_PAUSE_MS 1000
+
 /* Who moves state_dir in the configuration gets a new one; the old ones stay open
  * for those requests that use them still. */
 struct opened {
@@ -25,7 +27,11 @@ struct opened {
 };
 
 struct edge {
-	pthread_mutex_t lock;
+	pthread_mutex_t lock;	 /* held for moments */
+	pthread_mutex_t opening; /* around store_open(), and for these: */
+	struct deadline retry;	 /* until then it would fail as it last did */
+	struct err why;
+	char *failed_dir;
 	const char *config;
 	bool watching;
 	struct settings_watch *watch;
@@ -58,6 +64,7 @@ int edge_new(struct edge **ret, const char *config, bool watch,
 		return -1;
 	}
 	(void)pthread_mutex_init(&self->lock, NULL);
+	(void)pthread_mutex_init(&self->opening, NULL);
 	self->config = config;
 	self->watching = watch;
 	*ret = self;
@@ -83,7 +90,9 @@ void edge_free(struct edge *edge)
 	}
 	if (edge->watch)
 		settings_watch_close(edge->watch);
+	(void)pthread_mutex_destroy(&edge->opening);
 	(void)pthread_mutex_destroy(&edge->lock);
+	free(edge->failed_dir);
 	free(edge);
 }
 
@@ -104,6 +113,15 @@ static int open_watch(struct edge *edge, struct err *err)
 	return failed;
 }
 
+static void guard(struct edge *edge, struct settings *settings)
+{
+	(void)pthread_mutex_lock(&edge->lock);
+	if (edge->guarded != settings)
+		secrets_guard(settings);
+	__atomic_store_n(&edge->guarded, settings, __ATOMIC_RELEASE);
+	(void)pthread_mutex_unlock(&edge->lock);
+}
+
 int edge_settings(struct edge *edge, struct settings **ret, struct err *err)
 {
 	struct settings *settings = NULL;
@@ -118,10 +136,8 @@ int edge_settings(struct edge *edge, struct settings **ret, struct err *err)
 		if (!settings)
 			return err_set(err, ERR_INVALID, "no configuration");
 	}
-	if (__atomic_load_n(&edge->guarded, __ATOMIC_RELAXED) != settings) {
-		__atomic_store_n(&edge->guarded, settings, __ATOMIC_RELAXED);
-		secrets_guard(settings);
-	}
+	if (__atomic_load_n(&edge->guarded, __ATOMIC_ACQUIRE) != settings)
+		guard(edge, settings);
 	*ret = settings;
 	return 0;
 }
@@ -131,14 +147,17 @@ bool edge_config_problem(struct edge *edge, char *ret, size_t size)
 	return edge->watch && settings_watch_problem(edge->watch, ret, size);
 }
 
-/* With the lock held. */
-static struct store *find_store(const struct edge *edge, const char *state_dir)
+/* The one that is open, or NULL. */
+static struct store *find_store(struct edge *edge, const char *state_dir)
 {
-	for (const struct opened *opened = edge->stores; opened;
-	     opened = opened->next)
-		if (strcmp(opened->state_dir, state_dir) == 0)
-			return opened->store;
-	return NULL;
+	const struct opened *opened;
+
+	(void)pthread_mutex_lock(&edge->lock);
+	opened = edge->stores;
+	while (opened && strcmp(opened->state_dir, state_dir) != 0)
+		opened = opened->next;
+	(void)pthread_mutex_unlock(&edge->lock);
+	return opened ? opened->store : NULL;
 }
 
 static int add_store(struct edge *edge, const char *state_dir, struct err *err)
@@ -153,22 +172,44 @@ static int add_store(struct edge *edge, const char *state_dir, struct err *err)
 		return -1;
 	}
 	memcpy(opened->state_dir, state_dir, size);
+	(void)pthread_mutex_lock(&edge->lock);
 	opened->next = edge->stores;
 	edge->stores = opened;
+	(void)pthread_mutex_unlock(&edge->lock);
 	return 0;
+}
+
+/* Who had to wait while it failed for another does not try again at once. */
+static int open_store(struct edge *edge, const char *state_dir, struct err *err)
+{
+	if (find_store(edge, state_dir))
+		return 0;
+	if (edge->failed_dir && strcmp(edge->failed_dir, state_dir) == 0 &&
+	    !deadline_passed(edge->retry)) {
+		*err = edge->why;
+		return -1;
+	}
+	if (add_store(edge, state_dir, err) == 0)
+		return 0;
+	free(edge->failed_dir);
+	edge->failed_dir = strdup(state_dir);
+	edge->retry = deadline_in(OPEN_PAUSE_MS);
+	edge->why = *err;
+	return -1;
 }
 
 int edge_store(struct edge *edge, const struct settings *settings,
 	       struct store **ret, struct err *err)
 {
 	const char *state_dir = settings->state_dir;
-	struct store *store;
+	struct store *store = find_store(edge, state_dir);
 
-	(void)pthread_mutex_lock(&edge->lock);
-	store = find_store(edge, state_dir);
-	if (!store && add_store(edge, state_dir, err) == 0)
-		store = edge->stores->store;
-	(void)pthread_mutex_unlock(&edge->lock);
+	if (!store) {
+		(void)pthread_mutex_lock(&edge->opening);
+		if (open_store(edge, state_dir, err) == 0)
+			store = find_store(edge, state_dir);
+		(void)pthread_mutex_unlock(&edge->opening);
+	}
 	if (!store)
 		return -1;
 	*ret = store;
@@ -177,12 +218,8 @@ int edge_store(struct edge *edge, const struct settings *settings,
 
 bool edge_store_is_free(struct edge *edge, const struct settings *settings)
 {
-	struct store *store;
+	struct store *store = find_store(edge, settings->state_dir);
 
-	if (pthread_mutex_trylock(&edge->lock) != 0)
-		return false; /* somebody opens one */
-	store = find_store(edge, settings->state_dir);
-	(void)pthread_mutex_unlock(&edge->lock);
 	return store && store_is_free(store);
 }
 
@@ -205,26 +242,20 @@ struct deadline edge_flush_due(struct edge *edge)
 	return tallies_due(edge->tallies);
 }
 
-/* The one that is open: what was counted went there. */
-static struct store *open_store(void *user, const char *state_dir)
+/* What was counted went to one that is open. */
+static struct store *counted_store(void *user, const char *state_dir)
 {
-	struct edge *edge = user;
-	struct store *store;
-
-	(void)pthread_mutex_lock(&edge->lock);
-	store = find_store(edge, state_dir);
-	(void)pthread_mutex_unlock(&edge->lock);
-	return store;
+	return find_store(user, state_dir);
 }
 
 void edge_flush(struct edge *edge)
 {
-	tallies_flush(edge->tallies, open_store, edge);
+	tallies_flush(edge->tallies, counted_store, edge);
 }
 
 void edge_spill(struct edge *edge)
 {
-	tallies_spill(edge->tallies, open_store, edge);
+	tallies_spill(edge->tallies, counted_store, edge);
 }
 
 struct records *edge_records(struct edge *edge)

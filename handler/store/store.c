@@ -13,6 +13,8 @@
 #define DATABASE_NAME "wakegate.db"
 #define ID_NAME	      "wakegate.id"
 
+#define REOPEN_PAUSE_MS 1000
+
 /* The daily way: everything is there, and others may open it too. */
 static enum look open_shared(struct store *store, struct err *err)
 {
@@ -147,10 +149,14 @@ void store_close(struct store *store)
 
 int store_reopen(struct store *store, struct err *err)
 {
-	int result;
+	int result = -1;
 
 	(void)pthread_mutex_lock(&store->mutex);
-	result = open_again(store, err);
+	if (store->db || deadline_passed(store->retry)) {
+		result = open_again(store, &store->why);
+		store->retry = deadline_in(REOPEN_PAUSE_MS);
+	}
+	*err = store->why;
 	store_unlock(store);
 	return result;
 }
@@ -166,7 +172,7 @@ int store_lock(struct store *store, struct err *err)
 	if (store->db)
 		return 0;
 	store_unlock(store);
-	return err_set(err, ERR_STORE, "'%s' is not open", store->path);
+	return err_set(err, ERR_STORE_MOVED, "'%s' is not open", store->path);
 }
 
 bool store_is_free(struct store *store)

@@ -32,8 +32,8 @@ int store_open(struct store **ret, const char *state_dir, struct err *err);
 void store_close(struct store *store); /* accepts NULL */
 
 /* Closes and opens anew, in place: after ERR_STORE_MOVED and ERR_CORRUPT. On
- * failure the store stays closed, each call gives ERR_STORE, and it may be
- * tried again. */
+ * failure the store stays closed, each call gives ERR_STORE_MOVED, and this one the
+ * same error for a second before it tries again. */
 int store_reopen(struct store *store, struct err *err);
 
 /* Does no other thread of this process work with it right now? */

@@ -80,12 +80,14 @@ struct store {
 	int busy_ms; /* how long SQLite itself may wait for a lock */
 	struct deadline busy_until;
 	struct deadline next_look; /* is the file still the one? */
-	bool damaged; /* ERR_CORRUPT was given since it was opened */
+	bool damaged;	       /* ERR_CORRUPT was given since it was opened */
+	struct deadline retry; /* closed: when it may be opened again */
+	struct err why;	       /* closed: since that failed */
 };
 
 /* --- store.c */
 
-/* Takes the mutex of an open store; ERR_STORE (mutex not held) when closed. */
+/* Takes the mutex of an open store; ERR_STORE_MOVED (mutex not held) when closed. */
 int store_lock(struct store *store, struct err *err);
 void store_unlock(struct store *store);
 

@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include "base/deadline.h"
 #include "unit/store_world.h"
 
 #include "base/banned.h"
@@ -154,6 +155,34 @@ static void test_dropped_table(const struct world *world)
 	store_close(store);
 }
 
+/* A file in the folder's place, for a while. */
+static void test_closed(const struct world *world)
+{
+	struct store *store = open_fresh(world);
+	struct deadline deadline = deadline_in(10000);
+	struct gateway_row row;
+	struct err err = { .code = ERR_MAX_ };
+	char away[96];
+	int result;
+
+	(void)snprintf(away, sizeof(away), "%s.away", world->dir);
+	(void)rename(world->dir, away);
+	(void)close(open(world->dir, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	ok(store_reopen(store, &err) != 0 && err.code != ERR_STORE_MOVED,
+	   "what can't be opened anew stays closed: %s", err.text);
+	ok(store_read(store, NAME, &row, &err) != 0 &&
+		   err.code == ERR_STORE_MOVED,
+	   "and says so until it is opened: %s", err.text);
+	(void)unlink(world->dir);
+	(void)rename(away, world->dir);
+	do
+		result = store_reopen(store, &err);
+	while (result != 0 && deadline_pause(deadline, 10));
+	ok(result == 0 && generation_of(store) == 1,
+	   "which it can be when the cause has gone");
+	store_close(store);
+}
+
 static void test_newer(const struct world *world)
 {
 	struct store *store = NULL;
@@ -276,6 +305,7 @@ int main(void)
 	test_damaged_page(&world);
 	test_senseless_row(&world);
 	test_dropped_table(&world);
+	test_closed(&world);
 	test_newer(&world);
 	test_read_only();
 	test_no_folder();
