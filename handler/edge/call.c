@@ -180,6 +180,7 @@ void call_refuse(struct call *call, const struct refusal *refusal)
 		.extent = extent(&call->request),
 	};
 
+	client_step_aside(call->client); /* the log may make us wait */
 	call->status = problem_status(code);
 	call->problem = code;
 	log_line(problem_status(code) >= 500 ? LEVEL_WARNING : LEVEL_INFO,

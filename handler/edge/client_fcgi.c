@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fastcgi.h>
 #include <fcgiapp.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +31,7 @@ struct client_fcgi {
 	bool ended;		  /* it was read */
 	bool aborted;		  /* by the web server, and it can go on */
 	bool left;		  /* something has been written for good */
+	bool waits;		  /* counted by gate_wait() */
 	int64_t unread;		  /* of the request's body */
 	unsigned char *out_begin; /* of the output buffer */
 	FCGX_Request request;
@@ -46,6 +46,8 @@ static struct client_fcgi *fcgi(struct client *client)
 
 #define END_S	  1  /* for the end of a body that is here but for that */
 #define SILENCE_S 60 /* in the middle of a request */
+
+#define PATIENCE_MS 1000 /* with a client that reads slowly */
 
 /* Of the request's body; -1 where nothing says how many. */
 static int64_t body_bytes(const FCGX_Request *request)
@@ -131,6 +133,55 @@ static char **fcgi_envp(const struct client *client)
 	return ((const struct client_fcgi *)client)->request.envp;
 }
 
+static bool fcgi_wait(struct client *client, bool waits)
+{
+	struct client_fcgi *self = fcgi(client);
+
+	if (!gate_wait(self->place->gate, waits))
+		return false;
+	self->waits = waits;
+	return true;
+}
+
+static void fcgi_step_aside(struct client *client)
+{
+	gate_step_aside(fcgi(client)->place);
+}
+
+/* Until it takes more: as long as it likes, but then the thread is not at work. */
+static void await_client(struct client *client)
+{
+	int fd = client->watch_fd;
+	bool counts;
+
+	if (deadline_poll(fd, POLLOUT, deadline_in(0)) > 0)
+		return;
+	fcgi_step_aside(client);
+	counts = !fcgi(client)->waits &&
+		 deadline_poll(fd, POLLOUT, deadline_in(PATIENCE_MS)) == 0 &&
+		 fcgi_wait(client, true);
+	(void)deadline_poll(fd, POLLOUT, deadline_never());
+	if (counts)
+		(void)fcgi_wait(client, false);
+}
+
+/* The next byte of the body, or EOF. As long as it does not come, the thread is not at
+ * work. */
+static int next_byte(struct client *client)
+{
+	struct client_fcgi *self = fcgi(client);
+	FCGX_Stream *in = self->request.in;
+	bool counts =
+		in->rdNext == in->stop && !self->waits &&
+		deadline_poll(client->watch_fd, POLLIN, deadline_in(0)) == 0 &&
+		fcgi_wait(client, true);
+	int c = FCGX_GetChar(in);
+
+	if (counts)
+		(void)fcgi_wait(client, false);
+	return c;
+}
+
 /* FCGX_GetStr() blocks until all len bytes are there; FCGX_GetChar() until there
  * is one, and what came with it lies in the stream's buffer. */
 static ssize_t fcgi_read(struct client *client, char *buf, size_t len,
@@ -138,7 +189,7 @@ static ssize_t fcgi_read(struct client *client, char *buf, size_t len,
 {
 	FCGX_Stream *in = fcgi(client)->request.in;
 	size_t more;
-	int c = FCGX_GetChar(in);
+	int c = next_byte(client);
 
 	if (c == EOF && FCGX_GetError(in) != 0)
 		return err_set(err, ERR_CLOSED, "the request's body broke off");
@@ -156,16 +207,6 @@ static ssize_t fcgi_read(struct client *client, char *buf, size_t len,
 	fcgi(client)->unread -= (int64_t)more + 1;
 	client->hears = fcgi(client)->unread == 0;
 	return (ssize_t)more + 1;
-}
-
-static bool fcgi_wait(struct client *client, bool waits)
-{
-	return gate_wait(fcgi(client)->place->gate, waits);
-}
-
-static void fcgi_step_aside(struct client *client)
-{
-	gate_step_aside(fcgi(client)->place);
 }
 
 static bool fcgi_hear(struct client *client)
@@ -190,6 +231,7 @@ static bool fcgi_hear(struct client *client)
 static int fcgi_flush(struct client *client, struct err *err)
 {
 	fcgi(client)->left = true;
+	await_client(client);
 	fcgi_step_aside(client);
 	if (FCGX_FFlush(fcgi(client)->request.out) != 0)
 		return err_set(err, ERR_CLOSED, "the client has gone");
@@ -212,16 +254,14 @@ static FCGI_Header record_of(const FCGX_Request *request, size_t len)
 static int send_all(struct client *client, struct iovec *parts, size_t count,
 		    struct err *err)
 {
-	int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-
 	while (count > 0) {
 		struct msghdr message = { .msg_iov = parts,
 					  .msg_iovlen = count };
-		ssize_t sent = sendmsg(client->watch_fd, &message, flags);
+		ssize_t sent = sendmsg(client->watch_fd, &message,
+				       MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (sent < 0 && errno == EAGAIN && (flags & MSG_DONTWAIT)) {
-			fcgi_step_aside(client);
-			flags = MSG_NOSIGNAL;
+		if (sent < 0 && errno == EAGAIN) {
+			await_client(client);
 			continue;
 		}
 		if (sent < 0 && errno != EINTR)
@@ -281,16 +321,11 @@ static int fcgi_write(struct client *client, const char *buf, size_t len,
 		return write_records(client, buf, len, err);
 	if (len > (size_t)(out->stop - out->wrNext)) {
 		fcgi(client)->left = true; /* libfcgi makes room */
+		await_client(client);
 		fcgi_step_aside(client);
 	}
-	while (len > 0) {
-		int part = len > INT_MAX ? INT_MAX : (int)len;
-
-		if (FCGX_PutStr(buf, part, out) != part)
-			return err_set(err, ERR_CLOSED, "the client has gone");
-		buf += part;
-		len -= (size_t)part;
-	}
+	if (FCGX_PutStr(buf, (int)len, out) != (int)len)
+		return err_set(err, ERR_CLOSED, "the client has gone");
 	return 0;
 }
 
@@ -358,9 +393,8 @@ static void fcgi_finish(struct client *client)
 	FCGX_Request *request = &self->request;
 	bool read;
 
-	if (self->left &&
-	    deadline_poll(client->watch_fd, POLLOUT, deadline_in(0)) <= 0)
-		fcgi_step_aside(client);
+	if (self->left)
+		await_client(client);
 	client->watch_fd = -1;
 	client->hears = false;
 	(void)FCGX_FClose(request->err);

@@ -40,7 +40,8 @@ struct seat {
 struct crew {
 	struct gate gate; /* first: all_busy() gets it */
 	int wake_fd;
-	int watching; /* does crew_run() watch the gate? */
+	int watching;  /* does crew_run() watch the gate? */
+	int in_flight; /* requests */
 	struct edge *edge;
 	struct call *spare[GATE_PENDING_MAX];
 	size_t spare_count;
@@ -150,13 +151,18 @@ static void leave_desk(struct crew *crew, struct call *call)
 		free_desk(call);
 }
 
+static void free_spare(struct crew *crew)
+{
+	while (crew->spare_count > 0)
+		free_desk(crew->spare[--crew->spare_count]);
+}
+
 /* Gives back what a crowd, or a large response, needed. */
 static void tidy(struct crew *crew, struct call *call)
 {
 	bool many = crew->spare_count > 0;
 
-	while (crew->spare_count > 0)
-		free_desk(crew->spare[--crew->spare_count]);
+	free_spare(crew);
 	if (call)
 		call_trim(call);
 	if (many)
@@ -194,8 +200,7 @@ void crew_free(struct crew *crew)
 	if (!crew)
 		return;
 	signal_fd = -1;
-	while (crew->spare_count > 0)
-		free_desk(crew->spare[--crew->spare_count]);
+	free_spare(crew);
 	gate_close(&crew->gate);
 	halves_free(crew->gate.halves);
 	if (crew->wake_fd >= 0)
@@ -203,23 +208,28 @@ void crew_free(struct crew *crew)
 	free(crew);
 }
 
-static void finish(struct call *call)
+static void finish(struct crew *crew, struct call *call)
 {
 	call->client->door->finish(call->client);
 	record_end(call);
+	(void)__atomic_sub_fetch(&crew->in_flight, 1, __ATOMIC_SEQ_CST);
+	if (told_to_leave)
+		wake(crew->wake_fd);
 }
 
 /* Gives false when the call is pending: not the thread's any more. */
-static bool begin(struct gate_place *place, struct call *call, int fd)
+static bool begin(struct crew *crew, struct gate_place *place,
+		  struct call *call, int fd)
 {
 	if (client_fcgi_take(call->client, place, fd))
 		return true;
+	(void)__atomic_add_fetch(&crew->in_flight, 1, __ATOMIC_SEQ_CST);
 	if (!answer_begin(call)) {
 		if (gate_pend(place, call, call->exchange.fd))
 			return false;
 		answer_end(call);
 	}
-	finish(call);
+	finish(crew, call);
 	return true;
 }
 
@@ -241,7 +251,7 @@ static void work(struct crew *crew, struct gate_place *place)
 			call = guest.call;
 			client_fcgi_move(call->client, place);
 			answer_end(call);
-			finish(call);
+			finish(crew, call);
 			continue;
 		}
 		if (guest.fd < 0) {
@@ -252,7 +262,7 @@ static void work(struct crew *crew, struct gate_place *place)
 			call = take_desk(crew);
 		if (!call)
 			no_desk(place, guest.fd);
-		else if (!begin(place, call, guest.fd))
+		else if (!begin(crew, place, call, guest.fd))
 			call = NULL;
 	}
 	free_desk(call);
@@ -389,7 +399,7 @@ static bool is_knocked(const struct crew *crew, struct deadline deadline)
 {
 	if (gate_pending(&crew->gate) > 0)
 		return !deadline_passed(deadline);
-	return !deadline_passed(crew->gate.leave_by) &&
+	return !crew->gate.closing && !deadline_passed(crew->gate.leave_by) &&
 	       deadline_poll(crew->gate.listen_fd, POLLIN, deadline_in(0)) > 0;
 }
 
@@ -411,6 +421,53 @@ static bool join(struct crew *crew, struct deadline deadline)
 	return left;
 }
 
+/* Sees to what is to be done now, or else waits until it is. */
+static int tend(struct crew *crew, struct deadline until, struct err *err)
+{
+	struct edge *edge = crew->edge;
+	struct halves *halves = crew->gate.halves;
+	struct deadline next =
+		deadline_min(deadline_min(upstream_expire(edge_upstream(edge)),
+					  edge_flush_due(edge)),
+			     halves_step(halves, &crew->gate));
+	bool watches = must_watch(crew);
+	struct deadline due =
+		watches ? gate_due(&crew->gate) : deadline_never();
+	struct pollfd fds[3] = {
+		{ .fd = crew->wake_fd, .events = POLLIN },
+		{ .fd = watches ? crew->gate.wait_fd : -1, .events = POLLIN },
+		{ .fd = halves_fd(halves), .events = POLLIN },
+	};
+
+	next = deadline_min(deadline_min(next, due), until);
+	if (poll(fds, 3, deadline_left_ms(next)) < 0 && errno != EINTR)
+		return err_errno(err, "cannot wait for requests");
+	if (fds[0].revents != 0)
+		hush(crew);
+	reap(crew);
+	if (deadline_passed(edge_flush_due(edge)))
+		edge_flush(edge);
+	if (fds[1].revents != 0 || deadline_passed(due))
+		open_door(crew);
+	return 0;
+}
+
+/* Until no request is in flight. */
+static void serve_last(struct crew *crew, struct deadline deadline)
+{
+	struct deadline last = deadline_in(LAST_MS);
+	struct err err;
+
+	while (__atomic_load_n(&crew->in_flight, __ATOMIC_SEQ_CST) > 0 &&
+	       !deadline_passed(deadline) &&
+	       tend(crew, deadline_min(last, deadline), &err) == 0) {
+		if (!deadline_passed(last))
+			continue;
+		gate_shut(&crew->gate);
+		last = deadline_never();
+	}
+}
+
 /* Waits for the threads; gives false when some did not leave in time. Who has
  * connected by now is answered; who comes later is refused, not dropped. */
 static bool all_left(struct crew *crew)
@@ -418,6 +475,7 @@ static bool all_left(struct crew *crew)
 	struct deadline deadline = deadline_in(FINISH_MS);
 	bool left;
 
+	serve_last(crew, deadline);
 	gate_leave(&crew->gate, deadline_in(LAST_MS));
 	do {
 		while (is_knocked(crew, deadline)) {
@@ -435,35 +493,9 @@ int crew_run(struct crew *crew, struct edge *edge, struct err *err)
 	crew->edge = edge;
 	if (add_thread(crew, &crew->seats[0], err))
 		return -1;
-	while (!told_to_leave) {
-		struct halves *halves = crew->gate.halves;
-		struct deadline next = deadline_min(
-			deadline_min(upstream_expire(edge_upstream(edge)),
-				     edge_flush_due(edge)),
-			halves_step(halves, &crew->gate));
-		bool watches = must_watch(crew);
-		struct deadline due =
-			watches ? gate_due(&crew->gate) : deadline_never();
-		struct pollfd fds[3] = {
-			{ .fd = crew->wake_fd, .events = POLLIN },
-			{ .fd = watches ? crew->gate.wait_fd : -1,
-			  .events = POLLIN },
-			{ .fd = halves_fd(halves), .events = POLLIN },
-		};
-
-		if (poll(fds, 3, deadline_left_ms(deadline_min(next, due))) <
-			    0 &&
-		    errno != EINTR)
-			return err_errno(err, "cannot wait for requests");
-		if (fds[0].revents != 0)
-			hush(crew);
-		reap(crew);
-		if (deadline_passed(edge_flush_due(edge)))
-			edge_flush(edge);
-		if ((fds[1].revents != 0 || deadline_passed(due)) &&
-		    !told_to_leave)
-			open_door(crew);
-	}
+	while (!told_to_leave)
+		if (tend(crew, deadline_never(), err))
+			return -1;
 	if (!all_left(crew))
 		return err_set(err, ERR_TIMEOUT,
 			       "requests in flight did not end in %d s",

@@ -21,8 +21,8 @@ void crew_wake(void *crew);
 
 /* Answers requests until SIGTERM, SIGINT or SIGUSR1. Then those who have connected
  * are still let in, within 1 s, and the socket is closed; requests in flight have
- * 30 s. ERR_TIMEOUT: they did not suffice, and threads still run: leave by
- * _exit(2). */
+ * 30 s, and as long as they take, others on connections that were kept are answered.
+ * ERR_TIMEOUT: they did not suffice, and threads still run: leave by _exit(2). */
 int crew_run(struct crew *crew, struct edge *edge, struct err *err);
 
 void crew_free(struct crew *crew); /* accepts NULL */

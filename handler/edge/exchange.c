@@ -15,6 +15,11 @@
 
 #include "base/banned.h"
 
+/* So often it is looked whether who asks is still there, while a connection is being
+ * made: each time begins it anew. */
+#define DIAL_LOOK_MS	   3000
+#define DIAL_LOCAL_LOOK_MS 50
+
 /* What is on its way to the gateway. */
 struct parcel {
 	struct iovec parts[3];
@@ -89,21 +94,40 @@ static void leave_no_trace(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
+static bool has_gone(const struct call *call)
+{
+	const struct exchange none = { .fd = -1 };
+
+	return exchange_wait(call, &none, 0, deadline_in(0)) == 0;
+}
+
 /* On this machine a connection is there at once, or refused, unless many stand in
- * line. */
+ * line. Then, who asks may leave. */
 static int reach(struct call *call, int *ret, bool marked, struct err *err)
 {
 	const struct address *address = &call->gateway->address;
+	int look_ms = address_is_local(address) ? 0 : DIAL_LOOK_MS;
+	struct deadline deadline = response_deadline(call);
 	int (*connect_to)(int *, const struct address *, struct deadline,
 			  struct err *) =
 		marked ? address_connect : address_connect_unmarked;
 
-	if (address_is_local(address) &&
-	    (connect_to(ret, address, deadline_in(0), err) == 0 ||
-	     err->code != ERR_TIMEOUT))
-		return *ret >= 0 ? 0 : -1;
-	client_step_aside(call->client);
-	return connect_to(ret, address, response_deadline(call), err);
+	if (look_ms > 0)
+		client_step_aside(call->client);
+	for (;;) {
+		struct deadline look =
+			deadline_min(deadline_in(look_ms), deadline);
+
+		if (connect_to(ret, address, look, err) == 0)
+			return 0;
+		if (err->code != ERR_TIMEOUT || deadline_passed(deadline))
+			return -1;
+		if (has_gone(call))
+			return err_set(err, ERR_CANCELLED,
+				       "the client has gone");
+		look_ms = address_is_local(address) ? DIAL_LOCAL_LOOK_MS
+						    : DIAL_LOOK_MS;
+	}
 }
 
 static enum exchange_end dial(struct call *call, struct exchange *exchange,
@@ -119,6 +143,8 @@ static enum exchange_end dial(struct call *call, struct exchange *exchange,
 	}
 	if (err->code == ERR_REFUSED || err->code == ERR_CLOSED)
 		return EXCHANGE_BROKEN;
+	if (err->code == ERR_CANCELLED)
+		return EXCHANGE_GONE;
 	return err->code == ERR_TIMEOUT ? EXCHANGE_TIMEOUT
 					: EXCHANGE_UNREACHABLE;
 }

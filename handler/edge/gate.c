@@ -46,11 +46,11 @@ static int watch(const struct gate *gate, int operation, int fd, uint64_t data)
 	return epoll_ctl(gate->wait_fd, operation, fd, &event);
 }
 
-/* As long as it can be read, that is told. */
+/* As long as it can be read, that is told, or (EPOLL_CTL_MOD, not open) no more. */
 static int watch_always(const struct gate *gate, int operation, int fd,
-			enum guest_kind kind)
+			enum guest_kind kind, bool open)
 {
-	struct epoll_event event = { .events = EPOLLIN,
+	struct epoll_event event = { .events = open ? EPOLLIN : 0,
 				     .data.u64 = tag(kind, fd) };
 
 	return epoll_ctl(gate->wait_fd, operation, fd, &event);
@@ -72,8 +72,10 @@ int gate_open(struct gate *gate, int listen_fd, struct err *err)
 	gate->leave_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (gate->wait_fd < 0 || gate->leave_fd < 0 || flags < 0 ||
 	    fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
-	    watch_always(gate, EPOLL_CTL_ADD, listen_fd, GUEST_DOOR) != 0 ||
-	    watch_always(gate, EPOLL_CTL_ADD, gate->leave_fd, GUEST_LEAVE) != 0)
+	    watch_always(gate, EPOLL_CTL_ADD, listen_fd, GUEST_DOOR, true) !=
+		    0 ||
+	    watch_always(gate, EPOLL_CTL_ADD, gate->leave_fd, GUEST_LEAVE,
+			 true) != 0)
 		return err_errno(err, "cannot watch the FastCGI socket");
 	return 0;
 }
@@ -85,6 +87,14 @@ void gate_close(struct gate *gate)
 	if (gate->leave_fd >= 0)
 		(void)close(gate->leave_fd);
 	(void)pthread_mutex_destroy(&gate->lock);
+}
+
+/* The descriptor's number stays taken: the porter may be about to use it. */
+void gate_shut(struct gate *gate)
+{
+	__atomic_store_n(&gate->closing, true, __ATOMIC_SEQ_CST);
+	(void)epoll_ctl(gate->wait_fd, EPOLL_CTL_DEL, gate->listen_fd, NULL);
+	(void)dup3(gate->leave_fd, gate->listen_fd, O_CLOEXEC);
 }
 
 void gate_leave(struct gate *gate, struct deadline leave_by)
@@ -143,8 +153,9 @@ void gate_park(struct gate *gate, int fd)
 {
 	uint64_t data = tag(GUEST_PARKED, fd);
 
-	if (watch(gate, EPOLL_CTL_MOD, fd, data) != 0 &&
-	    watch(gate, EPOLL_CTL_ADD, fd, data) != 0)
+	if (__atomic_load_n(&gate->closing, __ATOMIC_SEQ_CST) ||
+	    (watch(gate, EPOLL_CTL_MOD, fd, data) != 0 &&
+	     watch(gate, EPOLL_CTL_ADD, fd, data) != 0))
 		(void)close(fd); /* the web server opens another */
 }
 
@@ -213,9 +224,14 @@ static int open_door(struct gate *gate)
 	if (fd >= 0 || errno == EAGAIN || errno == EINTR ||
 	    errno == ECONNABORTED)
 		return fd;
-	if (!is_over(errno))
-		gate->shut = deadline_in(ACCEPT_PAUSE_MS);
-	(void)epoll_ctl(gate->wait_fd, EPOLL_CTL_DEL, gate->listen_fd, NULL);
+	if (is_over(errno)) {
+		(void)epoll_ctl(gate->wait_fd, EPOLL_CTL_DEL, gate->listen_fd,
+				NULL);
+		return -1;
+	}
+	gate->shut = deadline_in(ACCEPT_PAUSE_MS);
+	(void)watch_always(gate, EPOLL_CTL_MOD, gate->listen_fd, GUEST_DOOR,
+			   false);
 	return -1;
 }
 
@@ -225,7 +241,8 @@ static void look_at_door(struct gate *gate)
 	    !deadline_passed(gate->shut))
 		return;
 	gate->shut = deadline_never();
-	(void)watch_always(gate, EPOLL_CTL_ADD, gate->listen_fd, GUEST_DOOR);
+	(void)watch_always(gate, EPOLL_CTL_MOD, gate->listen_fd, GUEST_DOOR,
+			   true);
 }
 
 enum take { TAKE_GUEST, TAKE_NONE, TAKE_LEAVE };

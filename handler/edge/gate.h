@@ -35,7 +35,8 @@ struct gate {
 	int leave_fd;  /* gate_leave() */
 	struct deadline leave_by;
 	bool leaving;
-	bool local; /* a Unix socket */
+	bool closing; /* gate_shut() */
+	bool local;   /* a Unix socket */
 	struct halves *halves;
 	int idle;    /* the porter, and those that wait for its place */
 	int waiting; /* those whose request only waits: see gate_wait() */
@@ -100,6 +101,10 @@ bool gate_wait(struct gate *gate, bool waits);
 
 /* Takes over a connection between two requests, until its next one. */
 void gate_park(struct gate *gate, int fd);
+
+/* Closes the socket, so that others are refused, and each connection at its next
+ * gate_park(). */
+void gate_shut(struct gate *gate);
 
 /* From now on gate_take() gives false, but first, until leave_by, those who stand at
  * the door: where no other process listens on the socket they would be turned
