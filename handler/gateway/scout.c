@@ -17,11 +17,11 @@
 
 #include "base/banned.h"
 
-#define SCOUT_STALL_MS	1000
 #define SCOUT_DEATH_MS	100
 #define SCOUT_HUNG_MAX	64
 #define SCOUT_HUNG_MS	10000
 #define SCOUT_TICK_MS	50
+#define SCOUT_TICKS	20   /* without a step: it hangs */
 #define SCOUT_PUT_BYTES 4096 /* PIPE_BUF: whole or not at all */
 
 /* Shared with the child. */
@@ -137,24 +137,25 @@ enum outcome { OUTCOME_DONE, OUTCOME_HUNG, OUTCOME_TIMEOUT };
 static enum outcome watch(int fd, const struct progress *progress,
 			  struct deadline deadline, struct buffer *out)
 {
-	struct deadline stall = deadline_in(SCOUT_STALL_MS);
 	uint32_t steps = progress->steps;
+	int ticks = 0; /* not time: the machine itself may stand still */
 
-	for (;;) {
-		(void)deadline_poll(
+	while (ticks < SCOUT_TICKS) {
+		int ready = deadline_poll(
 			fd, POLLIN,
 			deadline_min(deadline_in(SCOUT_TICK_MS), deadline));
+
 		if (drain(fd, out))
 			return OUTCOME_DONE;
-		if (progress->steps != steps) {
-			steps = progress->steps;
-			stall = deadline_in(SCOUT_STALL_MS);
-		}
+		if (progress->steps != steps)
+			ticks = 0;
+		else if (ready == 0)
+			ticks++;
+		steps = progress->steps;
 		if (deadline_passed(deadline))
 			return OUTCOME_TIMEOUT;
-		if (deadline_passed(stall))
-			return OUTCOME_HUNG;
 	}
+	return OUTCOME_HUNG;
 }
 
 /* Kills the child; one that can't die now is reaped by the keeper later. */

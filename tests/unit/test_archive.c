@@ -273,8 +273,10 @@ static pid_t start_writer(const char *path)
 	pid_t pid;
 
 	if (pipe(ends) != 0)
-		return -1;
+		abort();
 	pid = fork();
+	if (pid < 0)
+		abort();
 	if (pid == 0) {
 		(void)close(ends[0]);
 		if (sqlite3_open(path, &writer) == SQLITE_OK &&
@@ -283,14 +285,15 @@ static pid_t start_writer(const char *path)
 				 "PRAGMA wal_autocheckpoint = 0;"
 				 "CREATE TABLE t (a);"
 				 "INSERT INTO t VALUES (5)",
-				 NULL, NULL, NULL) == SQLITE_OK)
-			(void)!write(ends[1], "", 1);
+				 NULL, NULL, NULL) != SQLITE_OK)
+			_exit(1);
+		(void)!write(ends[1], "", 1);
 		for (;;)
 			(void)pause();
 	}
 	(void)close(ends[1]);
 	if (read(ends[0], &byte, 1) != 1)
-		pid = -1;
+		abort();
 	(void)close(ends[0]);
 	return pid;
 }
@@ -306,7 +309,6 @@ static void test_wal_mode(void)
 	world_make(&world);
 	world_path(path, world.state, "live.db");
 	writer = start_writer(path);
-	ok(writer > 0, "a database is open, its content in its -wal");
 	err_fill(&err, ERR_SYSTEM, "no error");
 	ok(world_create(&world, NULL, &summary, &err) == 0 &&
 		   world_extract(&world, summary.sha256, &err) == 0,

@@ -32,6 +32,8 @@ static pid_t start_changing(const char *path, size_t size, bool grow)
 {
 	pid_t pid = fork();
 
+	if (pid < 0)
+		abort();
 	if (pid == 0) {
 		int fd = open(path, O_RDWR | O_CLOEXEC);
 		char *content = malloc(size);

@@ -69,7 +69,7 @@ static void test_replaced(struct world *world)
 	struct store *store;
 	struct gateway_row row;
 	struct err err = { .code = ERR_MAX_ };
-	struct deadline soon = deadline_in(5000);
+	struct deadline soon;
 	int64_t next = 0;
 	char id[32];
 
@@ -89,6 +89,7 @@ static void test_replaced(struct world *world)
 	   "a claim on a deleted database is refused");
 	ok(run_processes(5, open_and_read, world).zero == 5,
 	   "others make a new one, beside the old -wal and -shm");
+	soon = deadline_in(5000);
 	while (store_read(store, NAME, &row, &err) == 0 &&
 	       deadline_pause(soon, 10))
 		;
@@ -103,17 +104,18 @@ static void test_replaced(struct world *world)
 	ok(is_sound(world) && moved_aside(world) == 0, "and all is sound");
 }
 
-static int write_for_ever(void *user, int n)
+/* Says so when it has begun. */
+static int write_for_ever(const struct world *world, int begun)
 {
-	struct store *store = open_store(user);
+	struct store *store = open_store(world);
 	struct event event = { .gateway = NAME, .kind = "not_ready" };
 	struct err err;
 	int64_t next = generation_of(store);
 
-	(void)n;
 	for (;;) {
 		(void)store_claim(store, NAME, next, WANT_RUN, ADDRESS, NULL,
 				  &next, &err);
+		(void)!write(begun, "x", 1);
 		(void)store_event(store, &event, &err);
 	}
 	return 0;
@@ -126,12 +128,22 @@ static void test_killed(struct world *world)
 	int64_t now = 0;
 
 	for (int round = 0; round < 20; round++) {
-		pid_t pid = fork();
 		struct store *store;
+		int begun[2];
+		char byte;
+		pid_t pid;
 
+		if (pipe2(begun, O_CLOEXEC) != 0)
+			abort();
+		pid = fork();
+		if (pid < 0)
+			abort();
 		if (pid == 0)
-			_exit(write_for_ever(world, 0));
-		(void)deadline_pause(deadline_in(1000), 20 + round);
+			_exit(write_for_ever(world, begun[1]));
+		(void)close(begun[1]);
+		(void)!read(begun[0], &byte, 1);
+		(void)close(begun[0]);
+		(void)deadline_pause(deadline_in(1000), 1 + round);
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
 		store = open_store(world);
@@ -197,7 +209,7 @@ static void test_reads_beside_a_write(struct store *store, int64_t generation)
 		(void)deadline_pause(deadline_in(1000), 5);
 	}
 	(void)pthread_join(thread, NULL);
-	ok(slowest < 500 && claimer.result != 0,
+	ok(slowest < 1500 && claimer.result != 0,
 	   "while one thread waits to write, others read (%lld ms at most)",
 	   (long long)slowest);
 }
@@ -216,6 +228,8 @@ static void test_locked(const struct world *world)
 	if (pipe2(ready, O_CLOEXEC) != 0)
 		abort();
 	pid = fork();
+	if (pid < 0)
+		abort();
 	if (pid == 0)
 		_exit(hold_lock(world, ready[1]));
 	(void)!read(ready[0], &byte, 1);
@@ -224,7 +238,7 @@ static void test_locked(const struct world *world)
 	ok(next > 0, "while a process holds the write lock, others read");
 	begin = clock_mono_ms();
 	ok(store_touch(store, NAME, next, 1, true, &err) != 0 &&
-		   err.code == ERR_STORE && clock_mono_ms() - begin < 200,
+		   err.code == ERR_STORE && clock_mono_ms() - begin < 1000,
 	   "a best effort is given up at once");
 	test_reads_beside_a_write(store, next);
 	begin = clock_mono_ms();
