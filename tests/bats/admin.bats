@@ -187,19 +187,23 @@ as_user() {
 	! grep -rqF 0123456789abcdef "$RUN"/*.log
 }
 
+wrong_token_is() {
+	cgi GET "$ADMIN/gateway" HTTP_AUTHORIZATION='Bearer wrong' </dev/null
+	[ "$code" = "$1" ]
+}
+
 @test "wrong tokens are limited, over all processes of a CGI handler" {
 	local wrong=0
 
 	write_admin
 	while ((wrong < 200)); do
-		cgi GET "$ADMIN/gateway" HTTP_AUTHORIZATION='Bearer wrong' \
-			</dev/null
-		[ "$code" = 401 ] || break
+		wrong_token_is 401 || break
 		wrong=$((wrong + 1))
 	done
 	[ "$code" = 429 ] || fail "$code after $wrong"
 	grep -qi '^Retry-After: [1-9]' "$RUN/cgi"
 	[ "$wrong" -ge 10 ]
+	eventually 5 wrong_token_is 401 # from now on, one comes back in 2 s
 	cgi GET "$ADMIN/gateway" HTTP_AUTHORIZATION="Bearer $TOKEN" </dev/null
 	[ "$code" = 429 ] || fail "a right one passed: $code"
 	cgi GET "$ADMIN/gateway" REMOTE_ADDR=192.0.2.77 \
@@ -418,9 +422,9 @@ held_gateway() {
 	[ "$(gateway_starts)" -eq 2 ]
 }
 
-# So many restarts have been asked for, and have had a second to join.
+# So many restarts have been asked for, and have had time to join.
 joined_by() {
-	[ "$(cat "$RUN"/*.log | grep -c 'msg="restart"')" -ge "$1" ] && sleep 1
+	[ "$(cat "$RUN"/*.log | grep -c 'msg="restart"')" -ge "$1" ] && sleep 3
 }
 
 @test "a restart joins a start that runs, and a start joins as well" {
@@ -515,9 +519,10 @@ joined_by() {
 @test "a worker that is killed while it waits: what it asked goes on" {
 	local worker
 
-	FLAGS=(--boot-ms 1000)
+	held_gateway
 	write_admin
 	wg start
+	: >"$RUN/booting"
 	cgi_run POST "$ADMIN/gateway/restart?wait=1" \
 		HTTP_AUTHORIZATION="Bearer $TOKEN" </dev/null \
 		>"$RUN/first" 2>>"$RUN/cgi.log" &
@@ -525,6 +530,8 @@ joined_by() {
 	BACKGROUND+=("$worker")
 	eventually 5 row_is generation 2
 	our_workers | xargs -r kill -KILL
+	eventually 5 no_workers
+	rm "$RUN/booting"
 	eventually 5 row_is state ready
 	[ "$(gateway_starts)" -eq 2 ]
 }

@@ -103,7 +103,9 @@ load state
 	remember late
 	eventually 5 has_snapshots $((count + 1))
 	sleep 2.2
-	[ "$(snapshot_count)" -eq $((count + 1)) ]
+	count=$(snapshot_count)
+	sleep 2.2
+	[ "$(snapshot_count)" -eq "$count" ]
 }
 
 has_snapshots() {
@@ -250,9 +252,15 @@ has_written() {
 	(($(writes) > $1))
 }
 
-# It does not answer.
+# It is held, by a cgroup or by a signal, and does not answer.
 is_frozen() {
-	! curl -sS --max-time 0.1 -o /dev/null "$GATEWAY_URL/pid" 2>/dev/null
+	local pid
+
+	pid=$(row pid)
+	grep -qs -e wakegate-freeze -e ' T ' "/proc/$pid/cgroup" \
+		"/proc/$pid/stat" &&
+		! curl -sS --max-time 0.1 -o /dev/null "$GATEWAY_URL/pid" \
+			2>/dev/null
 }
 
 # --- what goes wrong ---------------------------------------------------------

@@ -24,21 +24,21 @@ fails_to_start() {
 }
 
 @test "lighttpd: from the loading page to the page that was asked for" {
-	FLAGS=(--boot-ms 2000)
+	FLAGS=(--boot-ms 6000)
 	write_config
 	start_lighttpd
 	arrives
 }
 
 @test "Apache: from the loading page to the page that was asked for" {
-	FLAGS=(--boot-ms 2000)
+	FLAGS=(--boot-ms 6000)
 	write_config
 	start_apache
 	arrives
 }
 
 @test "lighttpd: the same without script" {
-	FLAGS=(--boot-ms 1200)
+	FLAGS=(--boot-ms 6000)
 	write_config
 	start_lighttpd
 	browse loading.mjs without_script
@@ -46,7 +46,7 @@ fails_to_start() {
 }
 
 @test "Apache: the same without script" {
-	FLAGS=(--boot-ms 1200)
+	FLAGS=(--boot-ms 6000)
 	write_config
 	start_apache
 	browse loading.mjs without_script
@@ -184,20 +184,28 @@ tells_nothing() {
 	done
 }
 
+# So many places are locked: the lock file's bytes from the third.
+waiting_are() {
+	[ "$(grep -cE ":$(stat -c %i "$STATE/fake.lock") ([2-9]|[0-9]{2,}) " \
+		/proc/locks)" -eq "$1" ]
+}
+
 # The quickest of some, since this machine does other things as well.
 @test "the page's first byte leaves within 10 ms while a hundred wait for the start" {
-	local best
+	local quick='^503 0\.00'
 
-	FLAGS=(--boot-ms 4000)
-	write_config
+	FLAGS=(--boot-ms 60000)
+	write_config '.gateways.fake += { start_timeout_s: 90, wait_s: 90 }'
 	start_lighttpd
 	get /api/status
 	background many 100 /pid
-	eventually 5 row_is state starting
-	for _ in {1..40}; do
+	eventually 20 waiting_are 100
+	for _ in {1..400}; do
 		curl -sS -o /dev/null -H 'Accept: text/html' \
-			-w '%{http_code} %{time_starttransfer}\n' "$URL/"
-	done >"$RUN/times"
-	best=$(sed -n 's/^503 //p' "$RUN/times" | sort -n | head -n 1)
-	awk "BEGIN { exit !($best < 0.010) }" || fail "$(<"$RUN/times")"
+			-w '%{http_code} %{time_starttransfer}\n' "$URL/" \
+			>>"$RUN/times"
+		if grep -q "$quick" "$RUN/times"; then break; fi
+	done
+	grep -q "$quick" "$RUN/times" || fail "$(<"$RUN/times")"
+	waiting_are 100
 }

@@ -106,6 +106,7 @@ keys() {
 	[ "$(gateway_starts)" -eq 0 ]
 	start_s3rver
 	start_s3proxy
+	write_bucket_config
 	wg start
 	remembers late
 }
@@ -124,6 +125,7 @@ keys() {
 	[ "$(row reason)" = restore_failed ]
 	[ ! -e "$DATA" ]
 	kill -CONT "$S3PROXY_PID"
+	write_bucket_config
 	wg start
 	remembers late
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The Debian package: built from a copy of the source, unpacked, and used.
 
+export BATS_TEST_TIMEOUT=600
 load helper
 
 # Out of what git would archive; a release's tarball is that already.

@@ -41,7 +41,8 @@ has() {
 	[ "$code" = 200 ]
 	[[ $(id) =~ ^[0-9a-f]{32}$ ]] || fail "$(cat "$RUN/head")"
 	explained "$(id)"
-	has 'found stopped, had it started, waited 0.'
+	[[ $REPLY =~ 'had it started, waited '[0-9]+\.[0-9] ]] || fail "$REPLY"
+	has 'found stopped, had it started'
 	has 'came, and found it stopped: it had never been started'
 	has 'generation 1: the gateway was started'
 	has 'generation 1: the gateway was ready: took_ms '
@@ -136,14 +137,18 @@ has() {
 	[ "$status" -eq 2 ]
 }
 
+requests_are() {
+	[ "$(query 'SELECT count(*) FROM request')" = "$1" ]
+}
+
 @test "a request to a ready gateway writes nothing of it, and gets no id" {
 	write_watched
 	start_lighttpd
 	get /pid
-	eventually 5 test "$(query 'SELECT count(*) FROM request')" = 1
+	eventually 5 requests_are 1
 	for _ in {1..20}; do get /pid; done
 	[ -z "$(id)" ] || fail "$(cat "$RUN/head")"
-	[ "$(query 'SELECT count(*) FROM request')" = 1 ]
+	requests_are 1
 }
 
 @test "under CGI, too, it is known what a request met" {

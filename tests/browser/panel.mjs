@@ -26,7 +26,9 @@ async function says(page, selector, text) {
 		.includes(text), selector + " says " + text);
 }
 
+/* While one form is being sent, the page sends no other. */
 async function press(page, name, within = "main") {
+	await page.locator("body:not([aria-busy])").waitFor();
 	await page.locator(within).getByRole("button", { name, exact: true })
 		.first().click();
 }
