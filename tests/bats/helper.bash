@@ -382,6 +382,20 @@ tls_ws() {
 		"127.0.0.1:$WEB_PORT" "$RUN/cert.pem" "$@" 3>&-
 }
 
+# Prints how late the latest of 20 events was, in ms. (A shell would measure its
+# own pace.)
+events_lag() {
+	# shellcheck disable=SC2016  # perl expands it
+	curl -sN --max-time 20 "$URL/sse?n=20&ms=50" |
+		perl -MTime::HiRes=time -ne '
+			next unless /^data: (\d+)/;
+			my $lag = time * 1000 - $1;
+			$worst = $lag if $lag > $worst;
+			$count++;
+			END { die "$count events\n" if $count != 20;
+				printf "%d\n", $worst }'
+}
+
 # cgi METHOD TARGET [NAME=VALUE...]: wakegate as a CGI program; its answer goes to
 # $RUN/cgi, its exit code to $cgi_code, standard input is the body.
 cgi() {
