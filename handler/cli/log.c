@@ -30,9 +30,10 @@ struct log {
 	char older[PATH_MAX];
 	int fd; /* of path; -1: not there yet */
 	off_t at;
-	off_t older_size;
-	bool key;   /* within a private key */
-	size_t len; /* of a line that is not printed yet */
+	ino_t older_ino;
+	off_t moved; /* is in older, and not yet cut off path's front */
+	bool key;    /* within a private key */
+	size_t len;  /* of a line that is not printed yet */
 	char line[LINE_BYTES + ROOM_BYTES];
 };
 
@@ -77,27 +78,33 @@ static int add_bytes(struct log *log, const char *data, size_t len,
 	return 0;
 }
 
-/* Prints from *at up to the end, and moves *at there. */
-static int print_rest(struct log *log, int fd, off_t *at, struct err *err)
+static ssize_t read_chunk(char *ret, size_t size, int fd, off_t at,
+			  struct err *err)
+{
+	ssize_t got;
+
+	do
+		got = pread(fd, ret, size, at);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? err_errno(err, "cannot read the output") : got;
+}
+
+static int flush(struct err *err)
+{
+	return fflush(stdout) ? err_errno(err, "cannot print the output") : 0;
+}
+
+static int print_from(struct log *log, int fd, off_t at, struct err *err)
 {
 	char chunk[RELAY_BYTES];
 	ssize_t got;
 
-	for (;;) {
-		got = pread(fd, chunk, sizeof(chunk), *at);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return err_errno(err, "cannot read the output");
-		if (got == 0)
-			break;
-		*at += got;
+	while ((got = read_chunk(chunk, sizeof(chunk), fd, at, err)) > 0) {
+		at += got;
 		if (add_bytes(log, chunk, (size_t)got, err))
 			return -1;
 	}
-	if (fflush(stdout))
-		return err_errno(err, "cannot print the output");
-	return 0;
+	return got < 0 ? -1 : flush(err);
 }
 
 /* Where the last *lines lines begin; what is missing stays in *lines. */
@@ -132,16 +139,78 @@ static int find_lines(int fd, int *lines, off_t *ret, struct err *err)
 	return 0;
 }
 
-static off_t size_of(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) ? 0 : st.st_size;
-}
-
 static int open_quietly(const char *path)
 {
 	return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+static ino_t inode_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+/* 1: the front of the file is now the older one (and is printed from there, if it
+ * was not yet); -1: error. */
+static int note_moved(struct log *log, struct err *err)
+{
+	CLEANUP_FD int fd = open_quietly(log->older);
+	struct stat st;
+
+	if (fd < 0)
+		log->older_ino = 0;
+	if (fd < 0 || fstat(fd, &st) || st.st_ino == log->older_ino)
+		return 0;
+	log->older_ino = st.st_ino;
+	log->moved = st.st_size;
+	if (log->at >= log->moved)
+		return 1;
+	if (print_from(log, fd, log->at, err))
+		return -1;
+	log->at = log->moved;
+	return 1;
+}
+
+/* 1: what was read before it may not be what was at log->at; -1: error. The keeper
+ * first puts the front into the older file, then cuts it off. */
+static int notice_rotation(struct log *log, struct err *err)
+{
+	int changed = log->moved ? 0 : note_moved(log, err);
+	struct stat st;
+
+	if (changed < 0)
+		return -1;
+	if (log->moved && fstat(log->fd, &st) == 0 && st.st_size < log->moved) {
+		log->at -= log->moved;
+		log->moved = 0;
+		changed = 1;
+	}
+	return changed;
+}
+
+/* Prints from log->at up to the end, and moves it there. */
+static int print_rest(struct log *log, struct err *err)
+{
+	char chunk[RELAY_BYTES];
+	ssize_t got;
+	int changed;
+
+	for (;;) {
+		got = read_chunk(chunk, sizeof(chunk), log->fd, log->at, err);
+		if (got < 0)
+			return -1;
+		changed = notice_rotation(log, err);
+		if (changed < 0)
+			return -1;
+		if (changed)
+			continue;
+		if (got == 0)
+			return flush(err);
+		log->at += got;
+		if (add_bytes(log, chunk, (size_t)got, err))
+			return -1;
+	}
 }
 
 static int print_older(struct log *log, int lines, struct err *err)
@@ -153,7 +222,7 @@ static int print_older(struct log *log, int lines, struct err *err)
 		return 0;
 	if (find_lines(fd, &lines, &at, err))
 		return -1;
-	return print_rest(log, fd, &at, err);
+	return print_from(log, fd, at, err);
 }
 
 static int print_last(struct log *log, int lines, struct err *err)
@@ -165,32 +234,32 @@ static int print_last(struct log *log, int lines, struct err *err)
 		return -1;
 	if (print_older(log, lines, err))
 		return -1;
-	return log->fd < 0 ? 0 : print_rest(log, log->fd, &log->at, err);
+	return log->fd < 0 ? 0 : print_rest(log, err);
 }
 
-/* The file was replaced (read on in the new one), cut to nothing, or its front
- * went to the older file (what we have read is that much further in front). */
+/* The file was replaced (read on in the new one), or cut to nothing. */
 static int notice_change(struct log *log, struct err *err)
 {
 	struct stat there, ours;
-	off_t moved = size_of(log->older);
 
 	if (stat(log->path, &there))
 		return 0; /* not there now: wait for it */
 	if (log->fd < 0 || fstat(log->fd, &ours) ||
 	    there.st_ino != ours.st_ino || there.st_dev != ours.st_dev) {
-		if (log->fd >= 0 && print_rest(log, log->fd, &log->at, err))
+		if (log->fd >= 0 && print_rest(log, err))
 			return -1;
 		if (log->fd >= 0)
 			(void)close(log->fd);
+		log->older_ino = inode_of(log->older);
 		log->fd = open_quietly(log->path);
 		log->at = 0;
-	} else if (there.st_size < log->at) {
-		log->at = moved != log->older_size && moved <= log->at
-				  ? log->at - moved
-				  : 0;
+		log->moved = 0;
+		return 0;
 	}
-	log->older_size = moved;
+	if (notice_rotation(log, err) < 0)
+		return -1;
+	if (!log->moved && fstat(log->fd, &ours) == 0 && ours.st_size < log->at)
+		log->at = 0;
 	return 0;
 }
 
@@ -200,7 +269,7 @@ static int follow(struct log *log, struct err *err)
 		(void)deadline_pause(deadline_never(), FOLLOW_PAUSE_MS);
 		if (notice_change(log, err))
 			return -1;
-		if (log->fd >= 0 && print_rest(log, log->fd, &log->at, err))
+		if (log->fd >= 0 && print_rest(log, err))
 			return -1;
 	}
 }
@@ -219,7 +288,7 @@ static int run(struct log *log, const struct session *session, struct err *err)
 		     session->gateway->name) >= (int)sizeof(log->older))
 		return err_set(err, ERR_LIMIT,
 			       "the path of the log is too long");
-	log->older_size = size_of(log->older);
+	log->older_ino = inode_of(log->older);
 	result = print_last(log, lines, err);
 	if (result == 0 && options->given & OPTION_FOLLOW)
 		result = follow(log, err);

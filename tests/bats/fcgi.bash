@@ -37,6 +37,7 @@ fcgi_abort() {
 fcgi_said() {
 	# shellcheck disable=SC2016  # perl expands it
 	timeout "$2" perl -e '
+		$| = 1;
 		open(my $in, "<&=", shift) or die;
 		while (sysread($in, my $head, 8) == 8) {
 			my ($type, $content, $padding) = unpack("xCxxnC", $head);

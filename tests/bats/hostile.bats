@@ -176,6 +176,11 @@ answers() {
 	wg stop >/dev/null
 }
 
+# The client was told that something is wrong.
+broken_off() {
+	[ "$code" = 502 ] || ((cgi_code)) || fail "$1: whole, $(cat "$RUN/cgi")"
+}
+
 # bad_response ANSWER: is answered with 502 bad_response.
 bad_response() {
 	answers "$1"
@@ -250,8 +255,7 @@ bad_response() {
 		'-5\r\nhello\r\n0\r\n\r\n' '5\r\nhelloXX0\r\n\r\n' \
 		'0x5\r\nhello\r\n0\r\n\r\n' 'zz\r\n' ' 5\r\nhello\r\n0\r\n\r\n'; do
 		answers "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n$chunk"
-		[ -n "$code" ]
-		never grep -q evil "$RUN/cgi"
+		broken_off "$chunk"
 	done
 }
 
@@ -271,10 +275,10 @@ bad_response() {
 @test "an endless trailer or chunk extension is broken off" {
 	answers --endless 'X-Field: and so it goes on, for ever and ever\r\n' \
 		'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n'
-	[ -n "$code" ]
+	broken_off trailer
 	answers --endless ';aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' \
 		'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5'
-	[ -n "$code" ]
+	broken_off extension
 }
 
 @test "1,000 fields in an answer are bad_response" {

@@ -52,7 +52,7 @@ starting_with_pid() {
 @test "the keeper is killed in mid-start: what it had begun is adopted" {
 	local waiter
 
-	FLAGS=(--boot-ms 1500)
+	FLAGS=(--boot-ms 5000)
 	write_config
 	cgi_run GET /pid >"$RUN/first" 2>>"$RUN/cgi.log" &
 	waiter=$!
@@ -71,13 +71,13 @@ worker_of_lighttpd() {
 }
 
 @test "a FastCGI worker is killed in mid-start: the start goes on" {
-	FLAGS=(--boot-ms 1500)
+	FLAGS=(--boot-ms 5000)
 	write_config
 	start_lighttpd
 	background curl -s -o /dev/null "$URL/pid"
 	eventually 5 starting_with_pid
 	kill -KILL "$(worker_of_lighttpd)"
-	eventually 5 get_is_200
+	eventually 10 get_is_200
 	[ "$(gateway_starts)" -eq 1 ]
 	[ "$(events_of spawned)" -eq 1 ]
 }
@@ -88,7 +88,7 @@ get_is_200() {
 }
 
 @test "a CGI process is killed in mid-start: the start goes on" {
-	FLAGS=(--boot-ms 1000)
+	FLAGS=(--boot-ms 5000)
 	write_config
 	background env GATEWAY_INTERFACE=CGI/1.1 SERVER_PROTOCOL=HTTP/1.1 \
 		REQUEST_METHOD=GET REQUEST_URI=/pid SCRIPT_NAME= \
@@ -268,9 +268,10 @@ leftovers_but_keeper() {
 	get /pid
 	# holds a connection to the gateway's port, and outlives it
 	background bash -c "exec 9<>/dev/tcp/127.0.0.1/$GATEWAY_PORT
-		trap '' HUP PIPE; while :; do sleep 0.2; done"
+		trap '' HUP PIPE; touch '$RUN/connected'
+		while :; do sleep 0.2; done"
 	client=$!
-	sleep 0.3
+	eventually 10 test -e "$RUN/connected"
 	wg restart
 	wg stop
 	alive "$namesake"
@@ -305,7 +306,7 @@ leftovers_but_keeper() {
 	local pid
 
 	FLAGS=(--ignore-term)
-	write_config '.gateways.fake.stop_timeout_s = 1'
+	write_config '.gateways.fake.stop_timeout_s = 5'
 	start_lighttpd
 	get /pid
 	pid=$body

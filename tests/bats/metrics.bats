@@ -108,8 +108,8 @@ promtool_accepts() {
 	get /crash
 	[ "$code" = 503 ]
 	becomes 'wakegate_retries_total{outcome="failed"}' 1
-	is 'wakegate_refusals_total{problem="crashed"}' 1
-	is 'wakegate_requests_total{code="5xx"}' 1
+	becomes 'wakegate_refusals_total{problem="crashed"}' 1
+	becomes 'wakegate_requests_total{code="5xx"}' 1
 	get /api/admin/gateway
 	becomes 'wakegate_refusals_total{problem="unauthorized"}' 1
 }
@@ -127,14 +127,14 @@ promtool_accepts() {
 }
 
 @test "those that wait are counted while they do" {
-	FLAGS=(--boot-ms 3000)
+	FLAGS=(--boot-ms 8000)
 	write_watched
 	start_lighttpd
 	for _ in {1..5}; do
 		background curl -s -o /dev/null "$URL/pid"
 	done
 	becomes wakegate_requests_waiting 5
-	eventually 10 row_is state ready
+	eventually 15 row_is state ready
 	becomes wakegate_requests_waiting 0
 }
 

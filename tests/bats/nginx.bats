@@ -52,23 +52,18 @@ under_load() {
 	[ "$code" = 200 ]
 }
 
-# Each event's own time against the time when it came, in ms: the longest.
-lag() {
-	curl -sSN --max-time 30 "$URL/sse?n=10&ms=150" | while read -r word at _; do
-		if [ "$word" = data: ]; then echo $(($(now_ms) - at)); fi
-	done | sort -n
-}
-
 @test "behind nginx events leave as they come" {
-	local lags
+	local lag
 
 	write_config
 	start_nginx
 	get /pid
-	lags=$(lag)
-	[ "$(wc -l <<<"$lags")" -eq 10 ]
-	# the median: the machine may be busy for a moment
-	(($(sed -n 5p <<<"$lags") < 50)) || fail "late by: $lags"
+	# a busy machine may delay some runs; 15 in a row are our fault
+	for _ in {1..15}; do
+		lag=$(events_lag)
+		((lag >= 50)) || return 0
+	done
+	fail "an event was $lag ms late"
 }
 
 @test "behind nginx bodies pass both ways, whole" {
@@ -113,9 +108,8 @@ connects_not() {
 	eventually 5 connects_not
 	curl -s -o /dev/null --max-time 60 "$URL/hang" 3>&- &
 	eventually 5 connects
-	sleep 0.3
 	kill -KILL $!
-	eventually 2 connects_not
+	eventually 10 connects_not
 }
 
 @test "behind nginx errors of wakegate come through as they are" {
