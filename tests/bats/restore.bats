@@ -342,19 +342,19 @@ failed_in_time() {
 	local begin
 
 	write_state_config '.gateways.fake.backup.restore_timeout_s = 2'
-	mkdir "$DATA"
-	head -c 30000000 /dev/urandom >"$DATA/large"
 	two_snapshots
+	stop_restore
 	start_lighttpd
 	rm -rf "${DATA:?}"
 	begin=$(now_ms)
-	stop_restore &
 	get /pid
-	wait $!
+	restore_stopped
 	[ "$code" = 503 ]
 	[ "$(json .code)" = restore_failed ]
+	[ "$(events_of restore_begin)" -eq 1 ]
 	failed_in_time "$begin"
 	eventually 5 never restore_runs
+	write_state_config '.gateways.fake.backup.restore_timeout_s = 30'
 	wg restart
 	remembers late
 	eventually 5 no_remains
@@ -377,6 +377,7 @@ failed_in_time() {
 	[ "$status" -eq 1 ] || fail "$output"
 	failed_in_time "$begin"
 	leave
+	write_state_config '.gateways.fake.backup.restore_timeout_s = 30'
 	wg restart
 	remembers late
 }
