@@ -79,7 +79,7 @@ load state
 
 # What is replaced is there until the gateway is ready with the new one.
 @test "the state that a restore replaces is kept until the gateway is ready" {
-	FLAGS=(--ready-ms 1500)
+	FLAGS=(--ready-ms 5000)
 	write_state_config
 	wg start
 	remember early
@@ -89,7 +89,7 @@ load state
 	eventually 10 row_is restore_wanted 0
 	eventually 5 row_is state starting
 	[ -e "$(echo "$RUN"/data.wakegate-*/state/files/late)" ]
-	eventually 10 row_is state ready
+	eventually 20 row_is state ready
 	eventually 5 no_remains
 	has_forgotten late
 }

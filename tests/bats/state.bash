@@ -176,8 +176,8 @@ killed_count() {
 	grep -c '^[a-z0-9]* [0-9]*: 137 ' "$RUN/ends"
 }
 
-# The next restore stops (SIGSTOP) as it writes its marker: all is unpacked, not yet
-# in its place; or mounted. (A keeper runs the wakegate-snapshot beside its program.)
+# The next restore stops (SIGSTOP) instead of its first sync: all is unpacked, not
+# yet in its place; or mounted. (A keeper runs what lies beside its program.)
 stop_restore() {
 	command -v strace >/dev/null || skip "needs strace"
 	mkdir "$RUN/bin"
@@ -188,8 +188,8 @@ stop_restore() {
 		#!/bin/sh
 		set -- '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
 		if [ "\$4" = restore ] && rm '$RUN/stop' 2>/dev/null; then
-			set -- strace -D -o '$RUN/stopped' -e trace=fsync \
-				-e inject=fsync:signal=STOP:when=1 "\$@"
+			set -- strace -D -o '$RUN/stopped' -e trace=fsync,syncfs \
+				-e inject=fsync,syncfs:retval=0:signal=STOP "\$@"
 		fi
 		exec "\$@"
 	END

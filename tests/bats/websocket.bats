@@ -209,7 +209,7 @@ from() {
 	run ws --field 'Sec-WebSocket-Extensions: permessage-deflate' \
 		--path '/ws?deflate=1' rsv 'ask:field Sec-WebSocket-Extensions'
 	is '1 101 field Sec-WebSocket-Extensions=permessage-deflate'
-	handshake '/ws?deflate=1' --max-time 2
+	handshake '/ws?deflate=1' --max-time 6
 	[ "$(header Sec-WebSocket-Extensions)" = permessage-deflate ]
 }
 
