@@ -120,10 +120,14 @@ replaced() {
 	each replaced
 }
 
+lines_are() {
+	[ "$(wc -l <"$2")" -eq "$1" ]
+}
+
 ends() {
-	ws --count 5 closed >"$RUN/closed" 3>&- &
-	sleep 1
-	eventually 5 port_open "$GATEWAY_PORT"
+	: >"$RUN/up"
+	ws --count 5 "mark:$RUN/up" closed >"$RUN/closed" 3>&- &
+	eventually 20 lines_are 5 "$RUN/up"
 	kill_gateway
 	wait "$!"
 	[ "$(<"$RUN/closed")" = '5 101 gone' ] || fail "$(<"$RUN/closed")"

@@ -28,7 +28,7 @@ static const char usage[] =
 	"text:T\n"
 	"expect:TEXT receive:FRAMES idle:MS ask:COMMAND tell:COMMAND "
 	"close:CODE\n"
-	"closed drop\n"
+	"closed drop mark:FILE\n"
 	"\n"
 	"Prints how many clients had which result: '50 101 closed=1000'.\n";
 
