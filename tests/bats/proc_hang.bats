@@ -36,7 +36,7 @@ hangs() {
 }
 
 waits_for_fuse() {
-	grep -qs fuse "/proc/$(pgrep -P "$1" -x cat)/wchan"
+	grep -qs fuse_ "/proc/$(pgrep -P "$1" -x cat)/stack"
 }
 
 @test "/proc hangs: a cold request is answered within 10 s" {
