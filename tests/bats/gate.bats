@@ -157,8 +157,9 @@ stop_connections() {
 	one_snapshot
 	echo mine >"$DATA/mine"
 	query 'UPDATE gateway SET restore_wanted = 1'
-	wg start --no-wait
 	stop_restore
+	wg start --no-wait
+	eventually 10 restore_stopped
 	wg stop
 	[ "$(row state)" = stopped ]
 	[ "$(cat "$DATA/mine")" = mine ]

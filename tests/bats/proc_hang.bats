@@ -31,9 +31,12 @@ own_teardown() {
 }
 
 hangs() {
-	"${ENTER[@]}" timeout 1 cat "$1" >/dev/null 2>&1 3>&- &
-	sleep 0.3
-	kill -0 "$!"
+	"${ENTER[@]}" timeout 20 cat "$1" >/dev/null 2>&1 3>&- &
+	eventually 5 waits_for_fuse "$!"
+}
+
+waits_for_fuse() {
+	grep -qs fuse_ "/proc/$(pgrep -P "$1" -x cat)/stack"
 }
 
 @test "/proc hangs: a cold request is answered within 10 s" {

@@ -263,7 +263,8 @@ large_bodies() {
 	cgi POST /echo HTTP_TRANSFER_ENCODING=chunked < <(printf hello)
 	[ "$code" = 200 ]
 	sed '1,/^\r*$/d' "$RUN/cgi" >"$RUN/body"
-	[ "$(json .body_bytes)" = 0 ] || [ "$(json .body_bytes)" = 5 ]
+	[ "$(json .body_bytes)" = 5 ]
+	[ "$(cgi_received Transfer-Encoding)" = chunked ]
 }
 
 @test "a body over body_max_bytes is 413 body_too_large" {
@@ -323,12 +324,17 @@ events_in_time() {
 	((lag < 50)) || fail "an event was $lag ms late"
 }
 
-# A busy machine may delay one run; four in a row are our fault.
+# A busy machine may delay many runs; what keeps events back does it in all.
 events_flow() {
+	local run
+
 	write_config
 	start_web "$1"
 	get /pid
-	events_in_time || events_in_time || events_in_time || events_in_time
+	for run in {1..15}; do
+		if events_in_time; then return; fi
+	done
+	fail "none of $run runs was in time"
 }
 
 @test "an event leaves within 50 ms, under lighttpd" {

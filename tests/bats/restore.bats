@@ -79,7 +79,7 @@ load state
 
 # What is replaced is there until the gateway is ready with the new one.
 @test "the state that a restore replaces is kept until the gateway is ready" {
-	FLAGS=(--ready-ms 1500)
+	FLAGS=(--ready-ms 5000)
 	write_state_config
 	wg start
 	remember early
@@ -89,7 +89,7 @@ load state
 	eventually 10 row_is restore_wanted 0
 	eventually 5 row_is state starting
 	[ -e "$(echo "$RUN"/data.wakegate-*/state/files/late)" ]
-	eventually 10 row_is state ready
+	eventually 20 row_is state ready
 	eventually 5 no_remains
 	has_forgotten late
 }
@@ -342,19 +342,19 @@ failed_in_time() {
 	local begin
 
 	write_state_config '.gateways.fake.backup.restore_timeout_s = 2'
-	mkdir "$DATA"
-	head -c 30000000 /dev/urandom >"$DATA/large"
 	two_snapshots
+	stop_restore
 	start_lighttpd
 	rm -rf "${DATA:?}"
 	begin=$(now_ms)
-	stop_restore &
 	get /pid
-	wait $!
+	restore_stopped
 	[ "$code" = 503 ]
 	[ "$(json .code)" = restore_failed ]
+	[ "$(events_of restore_begin)" -eq 1 ]
 	failed_in_time "$begin"
 	eventually 5 never restore_runs
+	write_state_config '.gateways.fake.backup.restore_timeout_s = 30'
 	wg restart
 	remembers late
 	eventually 5 no_remains
@@ -377,6 +377,7 @@ failed_in_time() {
 	[ "$status" -eq 1 ] || fail "$output"
 	failed_in_time "$begin"
 	leave
+	write_state_config '.gateways.fake.backup.restore_timeout_s = 30'
 	wg restart
 	remembers late
 }

@@ -437,9 +437,9 @@ took() { # MIN_MS MAX_MS
 	took 1400 8000
 	s3_fails TIMEOUT '' put other "$RUN/file" "$digest"
 	took 1400 8000
-	fault 'always GET status 503 SlowDown'
-	S3_DEADLINE_MS=500 s3_fails CLOSED '503 SlowDown' get-text key
-	took 0 50000
+	fault 'always GET status 503 SlowDown retry-after=20'
+	S3_DEADLINE_MS=10000 s3_fails CLOSED '503 SlowDown' get-text key
+	took 0 9000
 	S3_DEADLINE_MS=0 s3_fails TIMEOUT 'no time is left' get-text key
 	took 0 5000
 }

@@ -27,15 +27,22 @@ has_descriptors() {
 
 @test "serve replaces the socket of one that was killed, and none that is in use" {
 	write_config
-	serve "$RUN/a.sock"
-	run wg serve --listen "$RUN/a.sock"
+	start_nginx
+	run wg serve --listen "$RUN/wakegate.sock"
 	[ "$status" -eq 1 ]
 	[[ $output == *"somebody listens"* ]]
 	kill -KILL "$SERVE"
 	eventually 5 gone "$SERVE"
-	[ -S "$RUN/a.sock" ]
-	serve "$RUN/a.sock"
-	alive "$SERVE"
+	[ -S "$RUN/wakegate.sock" ]
+	get /pid
+	[ "$code" = 502 ]
+	serve "$RUN/wakegate.sock"
+	eventually 10 answers
+}
+
+answers() {
+	get /pid
+	[ "$code" = 200 ]
 }
 
 @test "serve replaces no file that is not a socket" {
@@ -54,20 +61,24 @@ has_descriptors() {
 	[ "$status" -eq 2 ]
 }
 
-# leaves SIGNAL: within a second when idle.
+# leaves SIGNAL: within a second when idle. A busy machine may delay one.
 leaves() {
-	local begin took
+	local round begin took
 
 	write_config
 	start_nginx
-	run many 20 /pid
-	[ "$output" = "200 20" ] || fail "$output"
-	begin=$(now_ms)
-	kill "-$1" "$SERVE"
-	eventually 5 gone "$SERVE"
-	took=$(($(now_ms) - begin))
-	((took < 1500)) || fail "it took $took ms"
-	wait "$SERVE"
+	for round in 1 2 3; do
+		run many 20 /pid
+		[ "$output" = "200 20" ] || fail "$output"
+		begin=$(now_ms)
+		kill "-$1" "$SERVE"
+		eventually 5 gone "$SERVE"
+		took=$(($(now_ms) - begin))
+		wait "$SERVE"
+		if ((took < 1500)); then return; fi
+		serve "$RUN/wakegate.sock"
+	done
+	fail "round $round took $took ms"
 }
 
 @test "serve leaves within a second on SIGTERM, whatever connections are kept" {
@@ -78,15 +89,20 @@ leaves() {
 	leaves USR1
 }
 
+gateway_is_asked() {
+	[ -n "$(ss -Htn state established "sport = :$GATEWAY_PORT")" ]
+}
+
 @test "serve answers the requests in flight before it leaves" {
 	local client
 
-	write_config
+	write_config '.gateways.fake.keepalive_s = 0'
 	start_nginx
 	get /pid
-	curl -s -o "$RUN/slow" "$URL/slow?ms=2000" 3>&- &
+	eventually 10 never gateway_is_asked
+	curl -s -o "$RUN/slow" "$URL/slow?ms=4000" 3>&- &
 	client=$!
-	sleep 0.7
+	eventually 10 gateway_is_asked
 	kill -TERM "$SERVE"
 	wait "$client"
 	[ "$(cat "$RUN/slow")" = slow ]

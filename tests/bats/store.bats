@@ -216,15 +216,17 @@ small_state() {
 	get /pid
 	[ "$code" = 200 ]
 	{
-		printf 'BEGIN IMMEDIATE;\n.shell sleep 4\nCOMMIT;\n' |
+		printf '%s\n' '.timeout 5000' '.bail on' 'BEGIN IMMEDIATE;' \
+			".shell touch $RUN/held; sleep 12" 'COMMIT;' |
 			sqlite3 "$STATE/wakegate.db" >>"$RUN/hold.log" 2>&1
 	} 3>&- &
 	holder=$!
-	sleep 0.5
+	eventually 10 test -e "$RUN/held"
 	begin=$(now_ms)
 	run many 10 /pid
 	[ "$output" = "200 10" ] || fail "$output"
-	(($(now_ms) - begin < 2000))
+	(($(now_ms) - begin < 8000))
+	alive "$holder"
 	wait "$holder"
 }
 

@@ -3,7 +3,7 @@
 
 load helper
 
-export BATS_TEST_TIMEOUT=400
+export BATS_TEST_TIMEOUT=900
 
 # hundred_cold WEB SERVER: 100 at once, all answered, one start.
 hundred_cold() {
@@ -63,7 +63,7 @@ fifty_cgi() {
 	local round
 
 	FLAGS=(--boot-ms 50)
-	write_config '.log_level = "warning"'
+	write_config '.gateways.fake.wait_s = 60 | .log_level = "warning"'
 	for round in {1..50}; do
 		fifty_cgi
 		[ "$(grep -l '^Status: 200' "$RUN"/out.* | wc -l)" -eq 50 ] ||

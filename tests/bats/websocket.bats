@@ -38,6 +38,18 @@ tunnels_are() {
 	[ "$(tunnels | wc -l)" -eq "$1" ]
 }
 
+lines_are() {
+	[ "$(wc -l <"$2")" -eq "$1" ]
+}
+
+# ws_up --count N: clients in the background that are all connected, and wait for the
+# end.
+ws_up() {
+	: >"$RUN/up"
+	ws "$@" "mark:$RUN/up" closed >"$RUN/closed" 3>&- &
+	eventually 20 lines_are "$2" "$RUN/up"
+}
+
 # handshake PATH [CURL OPTIONS]: one that is refused; as get().
 handshake() {
 	local path=$1
@@ -209,7 +221,7 @@ from() {
 	run ws --field 'Sec-WebSocket-Extensions: permessage-deflate' \
 		--path '/ws?deflate=1' rsv 'ask:field Sec-WebSocket-Extensions'
 	is '1 101 field Sec-WebSocket-Extensions=permessage-deflate'
-	handshake '/ws?deflate=1' --max-time 2
+	handshake '/ws?deflate=1' --max-time 6
 	[ "$(header Sec-WebSocket-Extensions)" = permessage-deflate ]
 }
 
@@ -256,8 +268,7 @@ from() {
 @test "the gateway dies: clients see the end, come back, and it is started once" {
 	write_config
 	start_lighttpd
-	ws --count 10 closed >"$RUN/closed" 3>&- &
-	eventually 5 connections_are 10
+	ws_up --count 10
 	kill_gateway
 	wait "$!"
 	[ "$(<"$RUN/closed")" = '10 101 gone' ] || fail "$(<"$RUN/closed")"
@@ -279,8 +290,7 @@ from() {
 @test "SIGTERM ends a tunnel, and both sides see it" {
 	write_config
 	start_lighttpd
-	ws closed >"$RUN/closed" 3>&- &
-	eventually 5 connections_are 1
+	ws_up --count 1
 	kill -TERM "$(tunnels)"
 	wait "$!"
 	[ "$(<"$RUN/closed")" = '1 101 gone' ]
