@@ -44,18 +44,19 @@ static bool ends_at(const unsigned char *at, size_t len, unsigned int id)
 	       record.content == 0 && record.len == len;
 }
 
-/* What libfcgi skips it reads on behind. */
 static bool is_begin(const struct record *record)
 {
 	return record->type == FCGI_BEGIN_REQUEST && record->id != 0 &&
 	       record->content == sizeof(FCGI_BeginRequestBody);
 }
 
+/* What libfcgi skips, and reads on behind, is skipped: whatever is not of the request
+ * that has begun. */
 static enum fcgi_said judge(const unsigned char *at, size_t len, bool *ends)
 {
 	struct record record;
-	bool plain = true; /* as every web server says it */
-	unsigned int id = 0;
+	bool plain = true;   /* as every web server says it */
+	unsigned int id = 0; /* of that request */
 
 	for (;;) {
 		if (len < FCGI_HEADER_LEN)
@@ -66,12 +67,12 @@ static enum fcgi_said judge(const unsigned char *at, size_t len, bool *ends)
 			return FCGI_SAID_HALF;
 		at += record.len;
 		len -= record.len;
-		plain = plain && (id == 0 ? is_begin(&record)
-					  : record.type == FCGI_PARAMS &&
-						    record.id == id);
-		id = record.id;
-		if (record.type != FCGI_BEGIN_REQUEST &&
-		    (record.type != FCGI_PARAMS || record.content == 0)) {
+		if (id == 0 && is_begin(&record)) {
+			id = record.id;
+		} else if (id == 0 || record.id != id ||
+			   record.type == FCGI_BEGIN_REQUEST) {
+			plain = false;
+		} else if (record.type != FCGI_PARAMS || record.content == 0) {
 			*ends = plain && ends_at(at, len, id);
 			return FCGI_SAID_ENOUGH;
 		}

@@ -25,16 +25,8 @@ say() {
 	printf '%b' "$1" >&"$fd"
 }
 
-gateway_connections() {
-	ss -Htn state established "( dport = :$GATEWAY_PORT )" | wc -l
-}
-
 is_starting() {
 	[ "$(row state)" = starting ]
-}
-
-no_gateway_connections() {
-	[ "$(gateway_connections)" -eq 0 ]
 }
 
 has_few_descriptors() {
@@ -87,7 +79,7 @@ has_few_descriptors() {
 	local fd took begin='\x01\x01\x00\x01\x00\x08\x00\x00\x00\x01\x01\x00\x00\x00\x00\x00'
 
 	write_config
-	serve_tcp --threads 3
+	serve_tcp --threads 1
 	say "$(fcgi_request)"
 	[[ $(fcgi_said "$fd" 20) == *'Status: 200'*END* ]]
 	took=$(now_ms)
@@ -121,16 +113,16 @@ has_few_descriptors() {
 	serve_tcp
 	say "$(fcgi_request)"
 	[[ $(fcgi_said "$fd" 20) == *END* ]]
-	eventually 5 no_gateway_connections
+	eventually 5 gateway_connections_are 0
 	printf '%b' "$(fcgi_request '/slow?ms=20000')" >&"$fd"
-	eventually 5 never no_gateway_connections
+	eventually 5 never gateway_connections_are 0
 	took=$(now_ms)
 	printf '%b' "$(fcgi_abort)" >&"$fd"
 	[[ $(fcgi_said "$fd" 5) == *END* ]]
 	took=$(($(now_ms) - took))
 	((took < 3000)) || fail "it took $took ms"
 	# the gateway sees that nobody waits any more
-	eventually 8 no_gateway_connections
+	eventually 8 gateway_connections_are 0
 	printf '%b' "$(fcgi_request)" >&"$fd"
 	[[ $(fcgi_said "$fd" 5) == *'Status: 200'*END* ]]
 	[ "$(gateway_starts)" -eq 1 ]
@@ -167,7 +159,7 @@ has_few_descriptors() {
 	printf '%b' "$(fcgi_abort)" >&"$fd"
 	wait "$reader"
 	grep -q END "$RUN/said"
-	eventually 8 no_gateway_connections
+	eventually 8 gateway_connections_are 0
 	printf '%b' "$(fcgi_request)" >&"$fd"
 	[[ $(fcgi_said "$fd" 5) == *'Status: 200'*END* ]]
 }
@@ -197,6 +189,6 @@ has_few_descriptors() {
 	sleep 1
 	printf '%b' "$(fcgi_abort)" >&"$fd"
 	[[ $(fcgi_said "$fd" 5) != *'Status: 200'* ]]
-	eventually 3 no_gateway_connections
+	eventually 3 gateway_connections_are 0
 	[ ! -s "$DELIVERIES" ]
 }

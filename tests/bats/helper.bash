@@ -382,6 +382,15 @@ tls_ws() {
 		"127.0.0.1:$WEB_PORT" "$RUN/cert.pem" "$@" 3>&-
 }
 
+# Those that workers have, of any kind.
+gateway_connections() {
+	ss -Htn state established "( dport = :$GATEWAY_PORT )" | wc -l
+}
+
+gateway_connections_are() {
+	[ "$(gateway_connections)" -eq "$1" ]
+}
+
 # Prints how late the latest of 20 events was, in ms. (A shell would measure its
 # own pace.)
 events_lag() {

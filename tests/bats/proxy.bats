@@ -304,19 +304,6 @@ large_bodies() {
 
 # --- responses ---------------------------------------------------------------
 
-# Prints how late the latest of 20 events was, in ms. (A shell would measure its
-# own pace.)
-events_lag() {
-	curl -sN --max-time 20 "$URL/sse?n=20&ms=50" |
-		perl -MTime::HiRes=time -ne '
-			next unless /^data: (\d+)/;
-			my $lag = time * 1000 - $1;
-			$worst = $lag if $lag > $worst;
-			$count++;
-			END { die "$count events\n" if $count != 20;
-				printf "%d\n", $worst }'
-}
-
 events_in_time() {
 	local lag
 

@@ -14,11 +14,6 @@ serve_with() {
 	start_server "$RUN/server.log" "$NGINX" -c "$RUN/nginx.conf"
 }
 
-gateway_connections_are() {
-	[ "$(ss -Htn state established "( dport = :$GATEWAY_PORT )" |
-		wc -l)" -eq "$1" ]
-}
-
 answers_at_once() {
 	curl -sf --max-time 1 -o /dev/null "$URL/api/status"
 }
