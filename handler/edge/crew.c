@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "edge/answer.h"
 #include "edge/crew.h"
+#include "edge/desk.h"
 #include "edge/gate.h"
 #include "edge/halves.h"
 #include "edge/record.h"
@@ -43,9 +44,8 @@ struct crew {
 	int watching;  /* does crew_run() watch the gate? */
 	int in_flight; /* requests */
 	struct edge *edge;
-	struct call *spare[GATE_PENDING_MAX];
-	size_t spare_count;
-	size_t threads; /* that may be at work */
+	struct desks desks; /* the porter's */
+	size_t threads;	    /* that may be at work */
 	size_t seats_count;
 	size_t seats_used; /* no seat behind these has a thread */
 	struct seat seats[];
@@ -114,55 +114,11 @@ void crew_wake(void *crew)
 	wake(((struct crew *)crew)->wake_fd);
 }
 
-static void free_desk(struct call *call)
-{
-	if (call)
-		client_free(call->client);
-	call_free(call);
-}
-
-/* A call and its client, for one request at a time. */
-static struct call *new_desk(struct crew *crew)
-{
-	struct client *client = NULL;
-	struct call *call = NULL;
-	struct err err;
-
-	if (client_fcgi_new(&client, &err) == 0 &&
-	    call_new(&call, crew->edge, client, &err) == 0)
-		return call;
-	log_line(LEVEL_ERROR, "msg=\"%s\"", err.text);
-	client_free(client);
-	return NULL;
-}
-
-/* As the porter, to whom those that nobody works at belong. */
-static struct call *take_desk(struct crew *crew)
-{
-	return crew->spare_count > 0 ? crew->spare[--crew->spare_count]
-				     : new_desk(crew);
-}
-
-static void leave_desk(struct crew *crew, struct call *call)
-{
-	if (call && crew->spare_count < GATE_PENDING_MAX)
-		crew->spare[crew->spare_count++] = call;
-	else
-		free_desk(call);
-}
-
-static void free_spare(struct crew *crew)
-{
-	while (crew->spare_count > 0)
-		free_desk(crew->spare[--crew->spare_count]);
-}
-
 /* Gives back what a crowd, or a large response, needed. */
 static void tidy(struct crew *crew, struct call *call)
 {
-	bool many = crew->spare_count > 0;
+	bool many = desks_clear(&crew->desks);
 
-	free_spare(crew);
 	if (call)
 		call_trim(call);
 	if (many)
@@ -200,7 +156,7 @@ void crew_free(struct crew *crew)
 	if (!crew)
 		return;
 	signal_fd = -1;
-	free_spare(crew);
+	(void)desks_clear(&crew->desks);
 	gate_close(&crew->gate);
 	halves_free(crew->gate.halves);
 	if (crew->wake_fd >= 0)
@@ -247,7 +203,7 @@ static void work(struct crew *crew, struct gate_place *place)
 
 	while (gate_take(place, &guest)) {
 		if (guest.call) {
-			leave_desk(crew, call);
+			desk_leave(&crew->desks, call);
 			call = guest.call;
 			client_fcgi_move(call->client, place);
 			answer_end(call);
@@ -259,13 +215,13 @@ static void work(struct crew *crew, struct gate_place *place)
 			continue;
 		}
 		if (!call)
-			call = take_desk(crew);
+			call = desk_take(&crew->desks);
 		if (!call)
 			no_desk(place, guest.fd);
 		else if (!begin(crew, place, call, guest.fd))
 			call = NULL;
 	}
-	free_desk(call);
+	desk_free(call);
 }
 
 static void *thread_main(void *argument)
@@ -491,6 +447,7 @@ static bool all_left(struct crew *crew)
 int crew_run(struct crew *crew, struct edge *edge, struct err *err)
 {
 	crew->edge = edge;
+	crew->desks.edge = edge;
 	if (add_thread(crew, &crew->seats[0], err))
 		return -1;
 	while (!told_to_leave)

@@ -36,6 +36,9 @@ void exchange_close(struct exchange *exchange);
 /* For a response that was read to its end, and not further. */
 void exchange_keep(struct call *call, struct exchange *exchange);
 
+/* When the gateway will have been silent for response_timeout_s. */
+struct deadline exchange_deadline(const struct call *call);
+
 /* Waits until the connection has one of events (1), the client has gone (0) or
  * the deadline has passed (-1). */
 int exchange_wait(const struct call *call, const struct exchange *exchange,
