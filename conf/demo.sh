@@ -245,9 +245,7 @@ explain() {
 			'another one answers.'
 		;;
 	openclaw)
-		say 'The first request starts OpenClaw, which takes 10 s. Its page' \
-			'comes through wakegate; WebSocket does not in this version,' \
-			'so the page stays disconnected.'
+		say 'The first request starts OpenClaw, which takes 10 s.'
 		;;
 	esac
 	say '' 'Look at it from another terminal:' \

@@ -46,6 +46,13 @@ static bool is_of_key(const char *line)
 	return len >= KEY_LINE_MIN && line[len] == '\n';
 }
 
+static bool begins_key(const char *line)
+{
+	const char *key = strstr(line, "PRIVATE KEY-----");
+
+	return key && strstr(line, "-----BEGIN ") && !strstr(key, "-----END ");
+}
+
 /* What people may see of a line, or of as much of it as is at hand. */
 static int print_line(struct log *log, struct err *err)
 {
@@ -57,8 +64,8 @@ static int print_line(struct log *log, struct err *err)
 		log->key = false;
 	else if (log->key || is_of_key(log->line))
 		(void)snprintf(log->line, sizeof(log->line), "%s\n", REDACTED);
-	else if (strstr(log->line, "PRIVATE KEY-----"))
-		log->key = strstr(log->line, "-----BEGIN ") != NULL;
+	else
+		log->key = begins_key(log->line);
 	redact_all(log->line, sizeof(log->line));
 	log->len = 0;
 	if (fputs(log->line, stdout) == EOF)

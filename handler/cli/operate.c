@@ -145,7 +145,10 @@ static enum exit_status operate(const struct session *session,
 		}
 	}
 	if (open_operation(session, &operation, err))
-		return EXIT_FAILED;
+		return kind == OPERATION_RESTORE &&
+				       !session->gateway->backup.directory
+			       ? EXIT_USAGE
+			       : EXIT_FAILED;
 	if (kind != OPERATION_STOP && kind != OPERATION_RESET)
 		warn_root(session);
 	status = run(&operation, !(given & OPTION_NO_WAIT), err);
@@ -207,7 +210,7 @@ enum exit_status start_run(const struct session *session, struct err *err)
 		return operate(session, OPERATION_START, err);
 	/* all at once, then wait for each */
 	status = operate_each(session, OPERATION_START, OPTION_NO_WAIT, err);
-	if (status != EXIT_DONE || session->options->given & OPTION_NO_WAIT)
+	if (session->options->given & OPTION_NO_WAIT)
 		return status;
 	return operate_each(session, OPERATION_START, 0, err);
 }

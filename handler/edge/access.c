@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "edge/access.h"
+#include "edge/origin.h"
 
 #include "base/banned.h"
 
@@ -44,41 +45,6 @@ static bool changes_nothing(const struct request *request)
 	return request->head || strcmp(request->method, "GET") == 0;
 }
 
-/* A default port is no part of an origin, but may be of Host. */
-static struct slice without_port(struct slice host, const char *port)
-{
-	size_t len = strlen(port);
-
-	if (host.len > len &&
-	    memcmp(host.data + host.len - len, port, len) == 0)
-		host.len -= len;
-	return host;
-}
-
-/* The scheme may be another: a proxy before the web server may end TLS. */
-static bool is_own_origin(struct slice origin, const char *host)
-{
-	static const struct {
-		const char *scheme, *port;
-	} known[] = { { "https://", ":443" }, { "http://", ":80" } };
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		size_t len = strlen(known[i].scheme);
-		struct slice own = { host, strlen(host) };
-
-		if (origin.len <= len ||
-		    strncasecmp(origin.data, known[i].scheme, len) != 0)
-			continue;
-		origin.data += len;
-		origin.len -= len;
-		origin = without_port(origin, known[i].port);
-		own = without_port(own, known[i].port);
-		return own.len == origin.len &&
-		       strncasecmp(own.data, origin.data, own.len) == 0;
-	}
-	return false;
-}
-
 static bool is_foreign(const struct request *request)
 {
 	const struct request_field *site =
@@ -88,7 +54,7 @@ static bool is_foreign(const struct request *request)
 	if (site)
 		return !http_slice_is(site->value, "same-origin") &&
 		       !http_slice_is(site->value, "none");
-	return origin && !is_own_origin(origin->value, request->host);
+	return origin && !origin_is_own(origin->value, request);
 }
 
 enum access access_decide(const struct request *request, char *const *users,

@@ -13,6 +13,7 @@
 #include "edge/proxy.h"
 #include "edge/route.h"
 #include "edge/status.h"
+#include "gateway/view.h"
 
 #include "base/banned.h"
 
@@ -34,7 +35,8 @@ static void answer_status(struct call *call)
 		return;
 	}
 	if (edge_store(call->edge, call->settings, &call->store, &err) ||
-	    store_read(call->store, call->gateway->name, &call->row, &err)) {
+	    view_row(&call->row, call->settings, call->gateway, call->store,
+		     &err)) {
 		call_problem(call, PROBLEM_STORE, err.text);
 		return;
 	}
@@ -146,6 +148,9 @@ static bool answer_route(struct call *call)
 	client_step_aside(call->client);
 	if (route == ROUTE_STATUS)
 		answer_status(call);
+	else if (call->request.role != ROLE_RESPONDER)
+		call_problem(call, PROBLEM_FORBIDDEN,
+			     "what is for wakegate is not let through");
 	else
 		admin_answer(call);
 	return true;

@@ -6,6 +6,7 @@
 
 #include "base/deadline.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "edge/edge.h"
 #include "edge/record.h"
 #include "edge/tally.h"
@@ -144,7 +145,10 @@ int edge_settings(struct edge *edge, struct settings **ret, struct err *err)
 
 bool edge_config_problem(struct edge *edge, char *ret, size_t size)
 {
-	return edge->watch && settings_watch_problem(edge->watch, ret, size);
+	if (!edge->watch || !settings_watch_problem(edge->watch, ret, size))
+		return false;
+	redact_all(ret, size);
+	return true;
 }
 
 /* The one that is open, or NULL. */

@@ -30,7 +30,8 @@ void edge_free(struct edge *edge); /* accepts NULL */
 /* The settings in force; the caller unrefs them. */
 int edge_settings(struct edge *edge, struct settings **ret, struct err *err);
 
-/* Copies why the newest configuration isn't in force; false when it is. */
+/* Copies why the newest configuration isn't in force, without secrets that it quotes;
+ * false when it is. */
 bool edge_config_problem(struct edge *edge, char *ret, size_t size);
 
 /* That of settings->state_dir; it stays open until edge_free(). */

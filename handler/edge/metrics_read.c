@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "edge/metrics.h"
 #include "gateway/lock.h"
+#include "gateway/view.h"
 
 #include "base/banned.h"
 
@@ -58,7 +59,7 @@ int metrics_read(struct metrics *ret, const struct settings *settings,
 	ret->snapshot_ms = 0;
 	if (!ret->counts)
 		return err_set(err, ERR_LIMIT, "out of memory");
-	if (store_read(store, gateway->name, &ret->row, err) ||
+	if (view_row(&ret->row, settings, gateway, store, err) ||
 	    store_counters(store, gateway->name, add_count, ret, err) ||
 	    store_snapshots(store, gateway->name, add_snapshot, ret, err) < 0)
 		return -1;

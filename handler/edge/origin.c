@@ -50,7 +50,7 @@ static bool same_port(struct slice origin, struct slice host, const char *usual,
 	       same(origin, slice_of(request->server_port));
 }
 
-static bool is_own(struct slice origin, const struct request *request)
+bool origin_is_own(struct slice origin, const struct request *request)
 {
 	static const struct {
 		const char *prefix, *port;
@@ -79,7 +79,7 @@ bool origin_allowed(const struct request *request,
 	const struct request_field *origin = request_field(request, "ORIGIN");
 	char **one = gateway->websocket_origins;
 
-	if (!origin || is_own(origin->value, request))
+	if (!origin || origin_is_own(origin->value, request))
 		return true;
 	for (; one && *one; one++) {
 		if (strcmp(*one, "*") == 0 ||

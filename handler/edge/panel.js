@@ -96,8 +96,13 @@
 		take(await ask("./"), false);
 	}
 
+	/* A field may have any name, and hides what a form has of that name. */
+	function about(form, name) {
+		return form.getAttribute(name);
+	}
+
 	async function send(form) {
-		const page = await ask(form.action, { method: "POST",
+		const page = await ask(about(form, "action"), { method: "POST",
 			body: new URLSearchParams(new FormData(form)) });
 		const said = page.getElementById("said");
 		const old = document.getElementById("said");
@@ -109,7 +114,7 @@
 	}
 
 	async function question(form) {
-		const page = await ask(form.action + "?" +
+		const page = await ask(about(form, "action") + "?" +
 			new URLSearchParams(new FormData(form)));
 		const dialog = document.createElement("dialog");
 		const asked = document.adoptNode(page.getElementById("ask"));
@@ -132,11 +137,11 @@
 		busy = true;
 		document.body.setAttribute("aria-busy", "true");
 		try {
-			if ("ask" in form.dataset) {
+			if (about(form, "data-ask") !== null) {
 				await question(form);
 			} else {
 				const sent = send(form);
-				form.closest("dialog")?.close();
+				Element.prototype.closest.call(form, "dialog")?.close();
 				say("...", false);
 				await sent;
 				await events();

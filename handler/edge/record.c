@@ -178,10 +178,18 @@ static void count(struct call *call)
 				  : TALLY_NOT_RETRIED);
 }
 
+/* Who may not come in is not to push out what is known of others; the log has a line. */
+static bool is_stranger(const struct call *call)
+{
+	return call->problem == PROBLEM_UNAUTHORIZED ||
+	       call->problem == PROBLEM_TOO_MANY_REQUESTS;
+}
+
 void record_end(struct call *call)
 {
 	count(call);
-	if (call->found.known || call->problem != PROBLEM_MAX_) {
+	if (call->found.known ||
+	    (call->problem != PROBLEM_MAX_ && !is_stranger(call))) {
 		client_step_aside(call->client);
 		note(call);
 	}

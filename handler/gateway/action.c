@@ -186,43 +186,44 @@ static bool names_secret(const char *name)
 	return strstr(line, REDACTED) != NULL;
 }
 
+/* hidden: it is what a secret's name stands for, or is in a list that is. */
 static json_t *fit_json(json_t *value, const struct gateway_settings *gateway,
-			int depth)
+			bool hidden, int depth)
 {
 	json_t *shown, *member;
 	const char *name;
 	size_t i;
 
-	if (json_is_string(value))
-		return fit_text(json_string_value(value), gateway);
 	if (depth == JSON_DEPTH)
 		return json_null();
 	if (json_is_array(value)) {
 		shown = json_array();
 		json_array_foreach(value, i, member)(void)
 			json_array_append_new(
-				shown, fit_json(member, gateway, depth + 1));
+				shown,
+				fit_json(member, gateway, hidden, depth + 1));
 		return shown;
 	}
+	if (!json_is_object(value) && hidden && !json_is_null(value))
+		return json_string(REDACTED);
+	if (json_is_string(value))
+		return fit_text(json_string_value(value), gateway);
 	if (!json_is_object(value))
 		return json_incref(value);
 	shown = json_object();
 	json_object_foreach(value, name, member)
 	{
-		bool hidden = names_secret(name) && !json_is_object(member) &&
-			      !json_is_array(member) && !json_is_null(member);
-
-		(void)json_object_set_new(
-			shown, name,
-			hidden ? json_string(REDACTED)
-			       : fit_json(member, gateway, depth + 1));
+		(void)json_object_set_new(shown, name,
+					  fit_json(member, gateway,
+						   names_secret(name),
+						   depth + 1));
 	}
 	return shown;
 }
 
 json_t *action_redacted(json_t *value, const struct gateway_settings *gateway)
 {
-	return fit_json(value, gateway, 0);
+	return fit_json(value, gateway, false, 0);
 }
 
 /* From the first line on that begins some: programs like to talk before. */
@@ -248,7 +249,7 @@ static void take_output(struct action_end *ret, struct program_end *end,
 
 	if (action->json && text && !end->cut)
 		found = find_json(text);
-	ret->output = found ? fit_json(found, gateway, 0)
+	ret->output = found ? fit_json(found, gateway, false, 0)
 			    : fit_text(text ? text : "", gateway);
 	json_decref(found);
 	text = end->errors.len > 0 ? buffer_text(&end->errors) : NULL;

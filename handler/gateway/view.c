@@ -30,6 +30,24 @@ int view_look(struct view *ret, const struct settings *settings,
 	return 0;
 }
 
+int view_row(struct gateway_row *ret, const struct settings *settings,
+	     const struct gateway_settings *gateway, struct store *store,
+	     struct err *err)
+{
+	struct view view;
+
+	if (store_read(store, gateway->name, ret, err))
+		return -1;
+	if (ret->state != STATE_READY)
+		return 0;
+	if (view_look(&view, settings, gateway, store, err))
+		return -1;
+	*ret = view.row;
+	if (ret->state == STATE_READY && !view.owner_alive && !view.listening)
+		ret->state = STATE_STOPPED;
+	return 0;
+}
+
 json_t *view_text(const char *text)
 {
 	json_t *shown;

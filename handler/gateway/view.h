@@ -19,6 +19,12 @@ struct view {
 	bool listening;
 };
 
+/* The row alone; where it says ready, and neither a keeper nor a gateway is there (the
+ * machine lost its power), it says stopped. */
+int view_row(struct gateway_row *ret, const struct settings *settings,
+	     const struct gateway_settings *gateway, struct store *store,
+	     struct err *err);
+
 int view_look(struct view *ret, const struct settings *settings,
 	      const struct gateway_settings *gateway, struct store *store,
 	      struct err *err);
