@@ -128,7 +128,8 @@ static bool is_number(const char *text)
 
 /* Where the value of a name that ends in a word, at `at`, begins; 0: there is
  * none. */
-static size_t value_begin(const char *text, size_t begin, size_t at)
+static size_t value_begin(const char *text, size_t begin, size_t at,
+			  enum reach reach)
 {
 	bool many = text[at] == 's' || text[at] == 'S'; /* tokens */
 	size_t next = at + many;
@@ -148,6 +149,10 @@ static size_t value_begin(const char *text, size_t begin, size_t at)
 		return 0;
 	if (is_option(text, begin))
 		return at + strspn(text + at, " ,\"'");
+	if (text[next] == ',' && reach == REACH_LINE) { /* 'Cookie', 'a=b' */
+		next += 1 + strspn(text + next + 1, " \n");
+		return quote_len(text + next) > 0 ? next : 0;
+	}
 	return strncasecmp(text + begin, "bearer", 6) == 0 ? next : 0;
 }
 
@@ -197,7 +202,7 @@ static size_t value_len(const char *text, size_t *begin, enum reach reach)
 	size_t quote = quote_len(value);
 
 	if (*value == '[' && strncmp(value, REDACTED, REDACTED_LEN) != 0)
-		return strcspn(value, "]\r\n");
+		return strcspn(value, "]");
 	*begin += quote;
 	if (quote > 0)
 		return quoted_len(value + quote, quote);
@@ -221,7 +226,7 @@ static void redact_word(char *text, size_t size, const char *word,
 
 	while ((found = strcasestr(found, word)) != NULL) {
 		size_t at = (size_t)(found - text);
-		size_t begin = value_begin(text, at, at + word_len);
+		size_t begin = value_begin(text, at, at + word_len, reach);
 		size_t len;
 
 		found += word_len;

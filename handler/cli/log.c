@@ -33,6 +33,7 @@ struct log {
 	ino_t older_ino;
 	off_t moved; /* is in older, and not yet cut off path's front */
 	bool key;    /* within a private key */
+	bool list;   /* within a list of secrets */
 	size_t len;  /* of a line that is not printed yet */
 	char line[LINE_BYTES + ROOM_BYTES];
 };
@@ -46,6 +47,16 @@ static bool is_of_key(const char *line)
 	return len >= KEY_LINE_MIN && line[len] == '\n';
 }
 
+/* Does a list begin at its end? */
+static bool opens_list(const char *line)
+{
+	size_t len = strlen(line);
+
+	while (len > 0 && strchr(" \t\r\n", line[len - 1]))
+		len--;
+	return len > 0 && line[len - 1] == '[';
+}
+
 static bool begins_key(const char *line)
 {
 	const char *key = strstr(line, "PRIVATE KEY-----");
@@ -56,6 +67,8 @@ static bool begins_key(const char *line)
 /* What people may see of a line, or of as much of it as is at hand. */
 static int print_line(struct log *log, struct err *err)
 {
+	bool opens;
+
 	log->line[log->len] = '\0';
 	for (size_t i = 0; i < log->len; i++)
 		if (log->line[i] == '\0')
@@ -66,7 +79,13 @@ static int print_line(struct log *log, struct err *err)
 		(void)snprintf(log->line, sizeof(log->line), "%s\n", REDACTED);
 	else
 		log->key = begins_key(log->line);
+	if (log->list) {
+		log->list = !strchr(log->line, ']');
+		(void)snprintf(log->line, sizeof(log->line), "%s\n", REDACTED);
+	}
+	opens = opens_list(log->line);
 	redact_all(log->line, sizeof(log->line));
+	log->list = log->list || (opens && !opens_list(log->line));
 	log->len = 0;
 	if (fputs(log->line, stdout) == EOF)
 		return err_errno(err, "cannot print the output");

@@ -250,13 +250,16 @@ problem() {
 	cat >"$RUN/devices.json" <<-'END'
 		{"token": "abcdef", "authorization": "Bearer zyx", "a": [
 			{"id": "d-1", "says": "it is hush-hush-hush",
-			"password": 12345678}], "b": null}
+			"password": 12345678}], "b": null,
+			"tokens": ["hush1", ["hush2", 3]], "keys": {"id": "d-2"}}
 	END
 	action json
 	[ "$(json '.output.a[0].id')" = d-1 ] || fail "$body"
 	[ "$(json '.output.token, .output.authorization,
 		.output.a[0].password' | xargs)" = \
 		'[redacted] [redacted] [redacted]' ] || fail "$body"
+	[ "$(json '.output.tokens | flatten | unique[]')" = '[redacted]' ]
+	[ "$(json .output.keys.id)" = d-2 ]
 	[ "$(json '.output.a[0].says')" = 'it is [redacted]' ]
 	action say -d what=hush-hush-hush
 	[ "$(json .output)" = '[[redacted]]' ] || fail "$body"

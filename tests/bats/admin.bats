@@ -577,6 +577,61 @@ joined_by() {
 	[ "$code" = 200 ] || fail "$body"
 }
 
+# A name that comes with any password, or none, is nobody's.
+@test "a user's name that no web server has checked names nobody" {
+	local server
+
+	for server in lighttpd apache nginx nginx_fast; do
+		write_admin '.gateways.fake.identity_header = "X-Forwarded-User"'
+		start_web "$server"
+		ask GET /gateway -u alice:guess
+		[ "$code" = 401 ] || fail "$server: $code $body"
+		ask POST /gateway/start -u alice:guess
+		[ "$code" = 401 ] || fail "$server: $code $body"
+		get /echo -u alice:guess
+		[ "$code" = 200 ] || fail "$server: $code $body"
+		[[ ${body,,} != *x-forwarded-user* ]] || fail "$server: $body"
+		stop_servers
+		wg stop
+	done
+}
+
+# start_nginx_login CONF FILE: with the log-in that is a comment there.
+start_nginx_login() {
+	take_port
+	WEB_PORT=$REPLY
+	fill_in "$1"
+	fill_in nginx-websocket.conf
+	sed -i '/#location .*_admin/,/#}/s/#//' "$RUN/$1"
+	grep -q '^[[:space:]]*auth_basic ' "$RUN/$1"
+	echo 'alice:{SHA}w3QkzGJswDXW5OKZHAJw0FELjfM=' >"$RUN/administrators"
+	become_www_data
+	serve "$RUN/wakegate.sock"
+	start_server "$RUN/server.log" "$NGINX" -c "$RUN/$1"
+}
+
+@test "nginx's own log-in, as in conf/, names the administrator" {
+	local conf
+
+	for conf in nginx.conf nginx-fast.conf; do
+		write_admin
+		start_nginx_login "$conf"
+		ask GET /gateway -u alice:guess
+		[ "$code" = 401 ] || fail "$conf: $code"
+		ask GET /gateway -u alice:wonder
+		[ "$code" = 200 ] || fail "$conf: $code $body"
+		get /_admin/ -u alice:wonder
+		[ "$code" = 200 ] || fail "$conf: $code $body"
+		get /_admin/
+		[ "$code" = 401 ] || fail "$conf: $code"
+		get /pid
+		[ "$code" = 200 ] || fail "$conf: $code"
+		stop_servers
+		kill "$SERVE"
+		eventually 10 gone "$SERVE"
+	done
+}
+
 start_apache_login() {
 	local modules=/usr/lib/apache2/modules name
 

@@ -246,6 +246,14 @@ foreign() {
 	[ "$code" = 200 ]
 }
 
+@test "what only wakegate answers is not let through" {
+	write_config '.admin = {users: ["alice"]}'
+	cgi GET /api/admin/gateway WAKEGATE_ROLE=authorizer REMOTE_USER=alice
+	[ "$code" = 403 ]
+	cgi GET /_admin/ WAKEGATE_ROLE=authorizer REMOTE_USER=alice
+	[ "$code" = 403 ]
+}
+
 @test "nobody is let in by a password that nobody has checked" {
 	write_config
 	cgi GET /any FCGI_ROLE=AUTHORIZER FCGI_APACHE_ROLE=AUTHENTICATOR \

@@ -259,6 +259,23 @@ waiting_are() {
 		and has("reason") and has("retry_at")')" = true ] || fail "$body"
 }
 
+@test "/api/status does not tell a gateway as ready that went with its machine" {
+	write_config
+	wg start
+	kill -KILL "$(row owner_pid)"
+	kill -KILL "$(row pid)"
+	start_lighttpd
+	eventually 5 port_closed "$GATEWAY_PORT"
+	[ "$(row state)" = ready ]
+	get /api/status
+	[ "$code" = 503 ]
+	[ "$(json .status)" = stopped ]
+	get /pid
+	[ "$code" = 200 ]
+	get /api/status
+	[ "$code" = 200 ]
+}
+
 @test "/api/status takes GET and HEAD only: 405 with Allow" {
 	write_config
 	start_lighttpd

@@ -92,7 +92,11 @@ log_is_small() {
 	printf 'token=hush-hush\n{"password": "hush hush"}\n' >>"$STATE/fake.log"
 	printf -- '-----BEGIN PRIVATE KEY-----\nMIIhush\n' >>"$STATE/fake.log"
 	sleep 0.5
-	printf 'hush==\n-----END PRIVATE KEY-----\nthe end\n' >>"$STATE/fake.log"
+	printf 'hush==\n-----END PRIVATE KEY-----\n"tokens": [\n"hush",\n' \
+		>>"$STATE/fake.log"
+	sleep 0.5
+	printf '"hush"\n],\n{"k": "-----BEGIN PRIVATE KEY-----%shush%s"}\nthe end\n' \
+		'\n' '\n-----END PRIVATE KEY-----' >>"$STATE/fake.log"
 	eventually 5 says 'the end'
 	! says hush || fail "$(cat "$RUN/followed")"
 	[ "$(grep -c 'redacted' "$RUN/followed")" -ge 3 ]

@@ -123,6 +123,16 @@ static void test_cut_key(void)
 	ok(strcmp(other, copy) == 0, "a certificate is no secret");
 }
 
+static void test_list(void)
+{
+	char text[256] = "\"tokens\": [\n  \"Pl4nt1\",\n  \"Pl4nt2\"\n],\n"
+			 "\"port\": 80";
+
+	redact(text, sizeof(text), NULL);
+	ok(!strstr(text, "Pl4nt") && strstr(text, "\"port\": 80"),
+	   "a list of secrets over lines: %s", text);
+}
+
 static char **two_secrets(void *user)
 {
 	char **list = calloc(3, sizeof(*list));
@@ -163,6 +173,7 @@ int main(void)
 	ok(true, "nothing is written behind the room that there is");
 	test_all_at_once();
 	test_cut_key();
+	test_list();
 	test_source();
 	return done_testing();
 }
