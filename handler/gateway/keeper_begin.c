@@ -161,6 +161,10 @@ static enum lifecycle_action decide_by(struct keeper *keeper,
 	const struct process *listener = process_listener(list);
 	const struct process *known = process_find(list, keeper->row.process);
 
+	/* what listens may not say so to us; then it is the one that we know */
+	if (!listener && list->listening && !process_stranger(list) && known &&
+	    known->ours)
+		listener = known;
 	if (listener) {
 		/* the process that we started, if it lives, is the gateway;
 		 * what listens may be a child of it */

@@ -30,6 +30,13 @@ struct remains {
 	bool port_ours; /* the port is open, and not by a stranger */
 };
 
+static void signal_main(const struct keeper *keeper, int number)
+{
+	if (keeper->pidfd >= 0 && !keeper->exited)
+		(void)syscall(SYS_pidfd_send_signal, (long)keeper->pidfd,
+			      (long)number, NULL, 0L);
+}
+
 static struct remains look_and_signal(struct keeper *keeper, int number,
 				      int *signalled)
 {
@@ -39,6 +46,8 @@ static struct remains look_and_signal(struct keeper *keeper, int number,
 	int hits;
 
 	if (keeper_list(keeper, &list, &err)) {
+		if (number != 0)
+			signal_main(keeper, number);
 		remains.port_ours = probe_listens(&keeper->gateway->address);
 		return remains;
 	}
@@ -145,13 +154,6 @@ enum lifecycle_action keeper_prove(struct keeper *keeper)
 	if (keeper_wants_end(keeper) || keeper->idle)
 		keeper_backup_on_stop(keeper);
 	return keeper->lost ? ACTION_END : keeper_decide(keeper, EVENT_GONE);
-}
-
-static void signal_main(const struct keeper *keeper, int number)
-{
-	if (keeper->pidfd >= 0 && !keeper->exited)
-		(void)syscall(SYS_pidfd_send_signal, (long)keeper->pidfd,
-			      (long)number, NULL, 0L);
 }
 
 /* SIGTERM to the process that holds the port, where that is another one: the

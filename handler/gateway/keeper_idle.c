@@ -20,7 +20,7 @@
 
 static int64_t look_ms(const struct keeper *keeper)
 {
-	int64_t idle_ms = (int64_t)keeper->gateway->idle_stop_s * 1000;
+	int64_t idle_ms = (int64_t)keeper->idle_stop_s * 1000;
 	int64_t ms = idle_ms / LOOK_PARTS;
 
 	if (ms < LOOK_PARTS_MS)
@@ -42,7 +42,7 @@ static bool is_shared(const struct keeper *keeper, enum lock_byte byte)
 
 static int64_t quiet_ms(const struct keeper *keeper, bool ended)
 {
-	int64_t idle_ms = (int64_t)keeper->gateway->idle_stop_s * 1000;
+	int64_t idle_ms = (int64_t)keeper->idle_stop_s * 1000;
 	struct connection_list list = { .count = 0 };
 	struct err err;
 	int64_t ms;
@@ -94,24 +94,22 @@ static int64_t idle_in(const struct keeper *keeper)
 		.passing = keeper->work || is_shared(keeper, LOCK_PASSING),
 	};
 
-	return lifecycle_idle_in(&view, keeper->gateway->idle_stop_s);
+	return lifecycle_idle_in(&view, keeper->idle_stop_s);
 }
 
-/* A person may have changed it since we began, and what workers do depends on
- * the newest. */
-static bool is_still_set(const struct keeper *keeper)
+/* A person may have changed it since we began, and what workers do depends on the
+ * newest. */
+static void read_limit(struct keeper *keeper)
 {
 	const struct gateway_settings *gateway;
 	struct settings *settings = NULL;
 	struct err err;
-	bool set = true;
 
 	if (settings_load(&settings, keeper->settings->file, &err))
-		return true; /* a bad file changes nothing */
+		return; /* a bad file changes nothing */
 	gateway = settings_gateway(settings, keeper->gateway->name);
-	set = gateway && gateway->idle_stop_s == keeper->gateway->idle_stop_s;
+	keeper->idle_stop_s = gateway ? gateway->idle_stop_s : 0;
 	settings_unref(settings);
-	return set;
 }
 
 enum lifecycle_action keeper_usage(struct keeper *keeper)
@@ -121,18 +119,18 @@ enum lifecycle_action keeper_usage(struct keeper *keeper)
 	if (!deadline_passed(keeper->next_usage))
 		return ACTION_NONE;
 	keeper->next_usage = deadline_never();
-	if (keeper->gateway->idle_stop_s == 0)
+	read_limit(keeper);
+	if (keeper->idle_stop_s == 0)
 		return ACTION_NONE;
 	keeper_read(keeper);
 	look(keeper, false);
 	if (idle_in(keeper) == 0)
 		look(keeper, true);
 	in_ms = idle_in(keeper);
-	if (in_ms == 0 && is_still_set(keeper))
+	if (in_ms == 0)
 		return keeper_decide(keeper, EVENT_IDLE);
-	if (in_ms != 0)
-		keeper->next_usage = deadline_min(deadline_in(look_ms(keeper)),
-						  deadline_in(in_ms));
+	keeper->next_usage =
+		deadline_min(deadline_in(look_ms(keeper)), deadline_in(in_ms));
 	return ACTION_NONE;
 }
 
@@ -142,7 +140,7 @@ enum lifecycle_action keeper_drain(struct keeper *keeper)
 {
 	keeper->idle = true;
 	keeper_reason(keeper, "idle", "nobody used it for %d s",
-		      keeper->gateway->idle_stop_s);
+		      keeper->idle_stop_s);
 	keeper_write(keeper, NULL, NULL);
 	if (keeper->lost)
 		return ACTION_END;
@@ -169,7 +167,12 @@ static bool rest(struct keeper *keeper)
 	struct err err;
 
 	for (;;) {
-		int64_t left_ms = row->retry_at_ms - clock_wall_ms();
+		int64_t left_ms;
+
+		/* what can't be read now may be then: ensure_ready() looks */
+		(void)store_read(keeper->store, keeper->gateway->name,
+				 &keeper->row, &err);
+		left_ms = row->retry_at_ms - clock_wall_ms();
 
 		if (row->state != STATE_STOPPED && row->state != STATE_COOLDOWN)
 			return false;
@@ -181,9 +184,6 @@ static bool rest(struct keeper *keeper)
 		keeper_poll(keeper,
 			    deadline_in(left_ms < REST_LOOK_MS ? left_ms
 							       : REST_LOOK_MS));
-		/* what can't be read now may be then: ensure_ready() looks */
-		(void)store_read(keeper->store, keeper->gateway->name,
-				 &keeper->row, &err);
 	}
 }
 
@@ -196,7 +196,8 @@ void keeper_stay_on(struct keeper *keeper)
 		.want = WANT_RUN,
 		.watch_fd = -1,
 	};
-	const struct seen nothing = { 0 };
+	const struct seen seen = { keeper->row.generation,
+				   keeper->row.ready_ms };
 	enum ensure_answer answer = ENSURE_STARTING;
 	struct gateway_row row;
 	struct err err;
@@ -205,10 +206,15 @@ void keeper_stay_on(struct keeper *keeper)
 	if (!keeper->gateway->always_on || keeper->lost ||
 	    keeper_wants_end(keeper))
 		return;
+	/* a row that still says ready would be believed */
+	while (keeper->unsaved && !keeper->lost && !keeper->told_to_end) {
+		keeper_poll(keeper, deadline_in(REST_LOOK_MS));
+		keeper_read(keeper);
+	}
 	/* from here on we own nothing: we wait as a request would */
 	lock_drop(keeper->lock_fd, LOCK_OWNER);
 	if (rest(keeper) &&
-	    ensure_ready(&ensure, nothing, deadline_in(0), &answer, &row, &err))
+	    ensure_ready(&ensure, seen, deadline_in(0), &answer, &row, &err))
 		log_line(LEVEL_ERROR,
 			 "gateway=%s msg=\"cannot keep it on: %s\"",
 			 keeper->row.name, err.text);

@@ -42,6 +42,7 @@ struct keeper {
 	bool timed;	   /* the start's duration is recorded */
 
 	bool idle;	   /* being stopped because nobody uses it */
+	int idle_stop_s;   /* as it was set last */
 	int64_t active_at; /* when it was seen in use last, on the clock of
 			    * deadlines; 0: never */
 	struct deadline next_usage;

@@ -78,7 +78,9 @@ static bool is_refused(const struct gateway_row *row, int64_t now_ms)
 {
 	if (row->hold || row->state == STATE_FAILED)
 		return true;
-	return row->state == STATE_COOLDOWN && now_ms < row->retry_at_ms;
+	/* none is longer: else the clock was put back */
+	return row->state == STATE_COOLDOWN && now_ms < row->retry_at_ms &&
+	       row->retry_at_ms - now_ms <= COOLDOWN_MAX_S * 1000;
 }
 
 enum request_action lifecycle_request(const struct gateway_row *row,

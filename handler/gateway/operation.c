@@ -347,7 +347,8 @@ static int stop_ask(struct operation *operation, struct err *err)
 static bool comes_back(const struct operation *operation)
 {
 	return operation->gateway->always_on &&
-	       operation->row.state == STATE_COOLDOWN &&
+	       (operation->row.state == STATE_COOLDOWN ||
+		operation->row.state == STATE_STOPPED) &&
 	       operation->row.want == WANT_RUN;
 }
 
@@ -355,13 +356,17 @@ static int stop_step(struct operation *operation, enum operation_state *ret,
 		     struct err *err)
 {
 	const struct gateway_row *row = &operation->row;
+	bool fresh = false;
 
 	*ret = OPERATION_DONE;
 	if (operation_look(operation, err))
 		return -1;
 	/* Stopped as asked, and started again by a request since. */
-	if (operation->asked && !operation->hold && !row->adopted &&
-	    row->generation > operation->generation)
+	if (operation->asked && !operation->hold &&
+	    row->generation > operation->generation &&
+	    operation_is_fresh(operation, &fresh, err))
+		return -1;
+	if (fresh)
 		return 0;
 	if (!operation->owner_alive && operation->asked &&
 	    row->state == STATE_FAILED && !is_held(row)) {

@@ -28,6 +28,10 @@ void operation_asked(struct operation *operation, int64_t generation);
 bool operation_rests(const struct gateway_row *row);
 bool operation_is_down(const struct gateway_row *row); /* cooldown, failed */
 
+/* Is its process one that was started in its generation, or will be? ERR_BUSY: its keeper
+ * still looks whether there is an old one to adopt. */
+int operation_is_fresh(struct operation *operation, bool *ret, struct err *err);
+
 /* Steps: until it is asked; until what was asked is over; until a generation that
  * came after is ready, without clearing its failures. */
 int operation_restart(struct operation *operation, enum operation_state *ret,

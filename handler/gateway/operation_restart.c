@@ -26,15 +26,14 @@ static int see_birth(const struct event *event, void *user)
 	return 0;
 }
 
-/* Does a start go on whose process is a new one? ERR_BUSY: its keeper still looks
- * whether there is an old one to adopt. */
-static int is_fresh_start(struct operation *operation, bool *ret,
-			  struct err *err)
+int operation_is_fresh(struct operation *operation, bool *ret, struct err *err)
 {
 	const struct gateway_row *row = &operation->row;
 	struct birth birth = { .generation = row->generation };
 
-	*ret = row->state == STATE_RESTORING;
+	*ret = row->state == STATE_RESTORING ||
+	       (row->state == STATE_READY && row->want == WANT_RUN &&
+		!row->adopted);
 	if (row->state != STATE_STARTING || row->want != WANT_RUN ||
 	    row->ready_ms != 0 || row->adopted)
 		return 0;
@@ -52,14 +51,13 @@ static int restart_join(struct operation *operation, bool *ret, struct err *err)
 {
 	const struct gateway_row *row = &operation->row;
 	bool later = row->generation > operation->first;
-	bool fresh = later && row->state == STATE_READY && !row->adopted &&
-		     row->want == WANT_RUN;
+	bool fresh = false;
 
 	if (row->want == WANT_RESTART) {
 		operation->phase = PHASE_OVER;
 		operation_asked(operation, row->generation + 1);
-	} else if ((later || operation->join) && !fresh &&
-		   is_fresh_start(operation, &fresh, err)) {
+	} else if ((later || (operation->join && row->state != STATE_READY)) &&
+		   operation_is_fresh(operation, &fresh, err)) {
 		return -1;
 	} else if (fresh) {
 		operation->phase = PHASE_READY;
@@ -128,7 +126,7 @@ int operation_over(struct operation *operation, enum operation_state *ret,
 	else if (!operation->owner_alive && operation_is_down(&operation->row))
 		*ret = OPERATION_REFUSED;
 	else if (!operation->owner_alive)
-		operation->phase = PHASE_CLEAR;
+		operation->phase = PHASE_RESTART; /* what it left may run on */
 	return 0;
 }
 
@@ -138,7 +136,9 @@ int operation_ready(struct operation *operation, enum operation_state *ret,
 	*ret = OPERATION_RUNS;
 	if (operation_look(operation, err))
 		return -1;
-	if (operation->row.state == STATE_READY)
+	if (operation->row.state == STATE_READY && operation->row.adopted)
+		operation->phase = PHASE_RESTART; /* it is the old one */
+	else if (operation->row.state == STATE_READY)
 		*ret = OPERATION_DONE;
 	else if (operation_is_down(&operation->row))
 		*ret = OPERATION_REFUSED;

@@ -91,12 +91,18 @@ static size_t read_end(char *ret, size_t size, int fd, off_t begin, bool *cut)
 	return (size_t)len;
 }
 
+/* To the next line, or word where there is none: what was cut in half may be half of a
+ * secret. */
 static void cut_line(char *text)
 {
-	char *line = strchr(text, '\n');
+	char *next = strchr(text, '\n');
 
-	if (line)
-		memmove(text, line + 1, strlen(line + 1) + 1);
+	if (!next || !next[1])
+		next = strpbrk(text, " \t\"',;");
+	if (next)
+		memmove(text, next + 1, strlen(next + 1) + 1);
+	else
+		*text = '\0';
 }
 
 void output_tail(char *ret, size_t size, int fd, off_t begin,

@@ -20,6 +20,7 @@
 #include "base/banned.h"
 
 #define READ_BYTES 4096
+#define READS_MAX  64 /* at a time, however fast it prints */
 
 /* Our ends; -1: it was closed. */
 struct ends {
@@ -141,7 +142,7 @@ static void take(int *fd, struct buffer *buffer, bool *cut)
 	char piece[READ_BYTES];
 	ssize_t len = 1;
 
-	while (*fd >= 0 && len > 0) {
+	for (int i = 0; i < READS_MAX && *fd >= 0 && len > 0; i++) {
 		size_t room = buffer->max - buffer->len;
 
 		len = read(*fd, piece, sizeof(piece));
@@ -194,9 +195,9 @@ int program_run(struct program_end *ret, const struct program *program,
 	if (result == 0) {
 		ret->timed_out =
 			!attend(&ends, ret, deadline_in(program->timeout_ms));
+		finish(pid, ret);
 		take(&ends.output, &ret->output, &ret->cut);
 		take(&ends.errors, &ret->errors, &ret->cut);
-		finish(pid, ret);
 	}
 	cleanup_fd(&ends.output);
 	cleanup_fd(&ends.errors);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -221,6 +222,8 @@ static void run(const struct gateway_settings *gateway, char **environment,
 	char go;
 	int in;
 
+	/* a keeper's name is never the gateway's; its child is, also before exec */
+	(void)prctl(PR_SET_NAME, "wakegate-start");
 	/* above all the lock: chdir and exec may hang, and must not hold it */
 	close_others(output_fd, go_fd, err_fd);
 	in = open("/dev/null", O_RDONLY | O_CLOEXEC);

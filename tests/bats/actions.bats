@@ -237,6 +237,17 @@ problem() {
 	[ "$(json .output | xargs)" = '0 1 2 3' ] || fail "$body"
 }
 
+@test "an action that prints without end is ended in time" {
+	local begin
+
+	write_actions '{flood: {command: ["cat", "/dev/zero"], timeout_s: 1}}'
+	start_lighttpd
+	begin=$(now_ms)
+	action flood
+	(($(now_ms) - begin < 10000)) || fail "$(($(now_ms) - begin)) ms"
+	problem 504 operation_timeout
+}
+
 @test "secrets are redacted, in text, in JSON, and in the events" {
 	write_actions '{text: {command: ["env"]},
 		json: {command: [$run + "/devices"], output: "json"},

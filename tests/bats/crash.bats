@@ -88,7 +88,7 @@ killed_under_load() {
 	[ "$(json .code)" = crashed ]
 	[ "$(json .retried)" = true ]
 	eventually 5 row_is state cooldown
-	query 'UPDATE gateway SET retry_at_ms = retry_at_ms + 60000'
+	query 'UPDATE gateway SET retry_at_ms = retry_at_ms + 50000'
 	get /pid
 	[ "$code" = 503 ]
 	[ "$(json .code)" = cooldown ]
@@ -163,6 +163,17 @@ cooldown_over() {
 	row_is reason start_timeout
 }
 
+@test "the end of a long last line is told, from a word on" {
+	local tail
+
+	FLAGS=(--log-lines "$(printf 'xyz=1%.0s' {1..800}) the end of it"
+		--exit-before-listen 78)
+	write_config
+	cgi GET /pid
+	tail=$(row output_tail)
+	[[ $tail == *'end of it'* && $tail != *xyz=* ]] || fail "$tail"
+}
+
 @test "many restarts within a minute are a loop even when each answered" {
 	local i
 
@@ -174,6 +185,8 @@ cooldown_over() {
 		kill -KILL "$body"
 		eventually 5 gone "$body"
 	done
+	[ "$code" = 503 ] # this one may have seen the last crash
+	get /pid
 	[ "$code" = 503 ]
 	[ "$(json .code)" = cooldown ]
 	[ "$(gateway_starts)" -le 5 ]

@@ -62,6 +62,16 @@ stops_after() {
 	[ "$(gateway_starts)" -eq 2 ]
 }
 
+@test "an idle_stop_s that is changed while the gateway runs holds for it" {
+	write_config '.gateways.fake.idle_stop_s = 20'
+	start_lighttpd
+	get /pid
+	write_config '.gateways.fake.idle_stop_s = 2'
+	eventually 8 row_is state stopped
+	row_is reason idle
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
 @test "without idle_stop_s a gateway is not stopped" {
 	write_config
 	start_lighttpd

@@ -11,7 +11,9 @@ own_setup() {
 	mkdir "$RUN/hang"
 	background sleep 600
 	VICTIM=$!
+	touch "$RUN/program"
 	"$HANGFS" "$RUN/hang" "/proc/$VICTIM/environ" "/proc/$VICTIM/cmdline" \
+		"$RUN/program" \
 		>"$RUN/ready" 2>>"$RUN/hangfs.log" 3>&- &
 	HANGFS_PID=$!
 	eventually 10 grep -q ready "$RUN/ready"
@@ -51,6 +53,19 @@ waits_for_fuse() {
 	(($(now_ms) - begin < 10000)) || fail "$(($(now_ms) - begin)) ms"
 	[ "$code" = 200 ] || fail "$code $body"
 	[ "$(gateway_starts)" -eq 1 ]
+}
+
+@test "a command that hangs before it runs is not started a second time" {
+	COMMAND=("$RUN/program")
+	write_config '.gateways.fake.stop_timeout_s = 1'
+	run wg start
+	[ "$status" -ne 0 ]
+	eventually 5 never row_is state starting
+	run wg reset
+	run wg start
+	[ "$status" -ne 0 ]
+	[ "$(pgrep -xc wakegate-start)" -eq 1 ] ||
+		fail "$(pgrep -xa wakegate-start)"
 }
 
 @test "/proc hangs: a browser gets its loading page at once, then the page" {

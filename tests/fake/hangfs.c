@@ -48,7 +48,7 @@ static struct fuse_attr attributes(uint64_t inode)
 
 	return (struct fuse_attr){ .ino = inode,
 				   .size = is_file ? FILE_BYTES : 0,
-				   .mode = is_file ? S_IFREG | 0444
+				   .mode = is_file ? S_IFREG | 0555
 						   : S_IFDIR | 0555,
 				   .nlink = 1 };
 }

@@ -147,6 +147,9 @@ static void test_requests(void)
 	row = row_in(STATE_COOLDOWN);
 	row.retry_at_ms = NOW + 1;
 	ok(ask(&row, false, 0, 0) == REQUEST_REFUSE, "cooldown is refused");
+	row.retry_at_ms = NOW + 3600000;
+	ok(ask(&row, false, 0, 0) == REQUEST_CLAIM,
+	   "a clock that was put back makes it no longer");
 	row.retry_at_ms = NOW;
 	ok(ask(&row, false, 0, 0) == REQUEST_CLAIM, "cooldown over: claimed");
 	row = row_in(STATE_FAILED);
