@@ -317,3 +317,30 @@ leftovers_but_keeper() {
 	[ "$body" != "$pid" ]
 	one_gateway
 }
+
+# keeper_dies_in COMMAND: while the old process is being ended.
+keeper_dies_in() {
+	local command
+
+	FLAGS=(--ignore-term)
+	write_config '.gateways.fake.stop_timeout_s = 4'
+	wg start
+	OLD=$(row pid)
+	wg "$1" 3>&- &
+	command=$!
+	eventually 5 row_is state stopping
+	kill -KILL "$(row owner_pid)"
+	wait "$command"
+	gone "$OLD" || fail "$1 is done, and $OLD lives"
+}
+
+@test "the keeper is killed in a restart: it is done when the old process is gone" {
+	keeper_dies_in restart
+	row_is state ready
+	[ "$(gateway_starts)" -eq 2 ]
+}
+
+@test "the keeper is killed in a stop: it is done when the process is gone" {
+	keeper_dies_in stop
+	[ "$(gateway_starts)" -eq 1 ]
+}
