@@ -21,5 +21,6 @@ ALTER TABLE snapshot ADD COLUMN content_bytes INTEGER
 
 -- two processes may find the same archive
 CREATE UNIQUE INDEX snapshot_path ON snapshot (path);
+CREATE UNIQUE INDEX snapshot_remote ON snapshot (gateway, remote);
 
 PRAGMA user_version = 2;

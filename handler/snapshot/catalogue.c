@@ -127,7 +127,6 @@ static int take_local(struct job *job, const struct catalogue *catalogue,
 	struct snapshot_row *known;
 	struct stat status;
 	size_t len = 0;
-	int64_t id;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", job->backup->to, manifest);
 	if (files_read(path, MANIFEST_BYTES_MAX, &text, &len, err) ||
@@ -142,7 +141,7 @@ static int take_local(struct job *job, const struct catalogue *catalogue,
 	if (stat(row.path, &status) != 0)
 		return 0;
 	if (!known)
-		return store_snapshot_add(job->store, &row, &id, err);
+		return store_snapshot_adopt(job->store, &row, err);
 	if (known->state == SNAPSHOT_BAD ||
 	    (known->state == SNAPSHOT_COMPLETE && known->path[0]))
 		return 0;
@@ -216,7 +215,6 @@ static int add_remote(struct remote_search *search, const char *key,
 	CLEANUP_FREE char *text = NULL;
 	char named[NAME_MAX + 1];
 	struct snapshot_row row;
-	int64_t id;
 
 	if (remote_get_text(job->remote, key, &text, search->deadline, err))
 		return err->code == ERR_MISSING ? 0 : -1; /* just pruned */
@@ -227,7 +225,7 @@ static int add_remote(struct remote_search *search, const char *key,
 		return 0;
 	}
 	memcpy(row.remote, archive, strlen(archive) + 1);
-	return store_snapshot_add(job->store, &row, &id, err);
+	return store_snapshot_adopt(job->store, &row, err);
 }
 
 static int take_remote(const char *key, int64_t bytes, void *user,
@@ -244,7 +242,8 @@ static int take_remote(const char *key, int64_t bytes, void *user,
 	known = by_archive(&search->catalogue, archive);
 	if (!known)
 		return add_remote(search, key, archive, err);
-	if (known->remote[0])
+	/* its maker writes what it is */
+	if (known->remote[0] || known->state == SNAPSHOT_WRITING)
 		return 0;
 	memcpy(known->remote, archive, strlen(archive) + 1);
 	/* it is gone, or bad, only here */

@@ -110,6 +110,20 @@ static int is_unchanged(struct create *create, bool *ret, struct err *err)
 	return 0;
 }
 
+/* Later than all that are known, wherever the clock stands: the newest is what a
+ * restore takes, and the oldest are what goes. */
+static int choose_time(struct create *create, int64_t *ret, struct err *err)
+{
+	CLEANUP(catalogue_free) struct catalogue catalogue = { 0 };
+
+	if (catalogue_read(create->job, &catalogue, err))
+		return -1;
+	*ret = create->began_ms;
+	if (catalogue.count > 0 && catalogue.rows[0].created_ms >= *ret)
+		*ret = catalogue.rows[0].created_ms + 1;
+	return 0;
+}
+
 static int plan_row(struct create *create, struct err *err)
 {
 	struct job *job = create->job;
@@ -119,14 +133,14 @@ static int plan_row(struct create *create, struct err *err)
 
 	*row = (struct snapshot_row){
 		.generation = create->gateway.generation,
-		.created_ms = create->began_ms,
 		.state = SNAPSHOT_WRITING,
 	};
 	(void)snprintf(row->gateway, sizeof(row->gateway), "%s",
 		       job->gateway->name);
 	(void)snprintf(row->fingerprint, sizeof(row->fingerprint), "%s",
 		       create->tree.fingerprint);
-	if (files_make_folder(job->backup->to, err) ||
+	if (choose_time(create, &row->created_ms, err) ||
+	    files_make_folder(job->backup->to, err) ||
 	    manifest_new_name(name, sizeof(name), job->gateway->name,
 			      row->created_ms, job->backup->restore, err))
 		return -1;
@@ -313,9 +327,12 @@ static void clean_up(struct create *create)
 	int removed = 0;
 	struct err err;
 
-	if (retention_prune(job, create->deadline, &removed, &err) ||
-	    clean_remains(create, &err))
-		report_note(&report, "%s", err.text); /* the next one tries */
+	/* what fails, the next one tries */
+	if (retention_prune(job, create->row.id, create->deadline, &removed,
+			    &err))
+		report_note(&report, "%s", err.text);
+	if (clean_remains(create, &err))
+		report_note(&report, "%s", err.text);
 }
 
 /* A failure leaves no half of it. Without its manifest an archive is none. */
@@ -407,14 +424,16 @@ int create_run(struct job *job)
 		result = prepare(&create, &unchanged, &err);
 	if (result == 0 && !unchanged)
 		result = make(&create, &err);
-	if (result == 0)
-		result = upload(&create, &err);
+	if (result)
+		return create_failed(&create, &err);
+	result = upload(&create, &err);
+	if (!unchanged)
+		clean_up(&create);
 	if (result)
 		return create_failed(&create, &err);
 	if (unchanged) {
 		tell_done("unchanged", &create.row);
 		return 0;
 	}
-	clean_up(&create);
 	return create_done(&create);
 }

@@ -144,9 +144,10 @@ int manifest_parse(const char *text, size_t len, const char *gateway,
 			&created, "bytes", &bytes, "files", &files,
 			"content_bytes", &content, "sha256", &sha256, "archive",
 			&name, "fingerprint", &fingerprint) == 0 &&
-	    id > 0 && generation >= 0 && created > 0 && bytes >= 0 &&
-	    files >= 0 && content >= 0 && is_digest(sha256) &&
-	    fits(name, size) && fits(fingerprint, sizeof(ret->fingerprint)) &&
+	    id > 0 && generation >= 0 && created > 0 &&
+	    created < MANIFEST_MS_MAX && bytes >= 0 && files >= 0 &&
+	    content >= 0 && is_digest(sha256) && fits(name, size) &&
+	    fits(fingerprint, sizeof(ret->fingerprint)) &&
 	    manifest_is_archive(name, gateway, &mode)) {
 		*ret = (struct snapshot_row){
 			.id = id,

@@ -14,10 +14,12 @@
 #include "store/store.h"
 
 #define MANIFEST_BYTES_MAX 65536
-#define MANIFEST_SUFFIX	   ".json"
-#define FETCHED_SUFFIX	   ".fetch"   /* of an archive that still comes */
-#define PARTIAL_SUFFIX	   ".partial" /* of one that is still written */
-#define WORK_SUFFIX	   ".work"    /* of a folder beside it, meanwhile */
+#define MANIFEST_MS_MAX                                                        \
+	INT64_C(253370764800000) /* the year 9999: names end there */
+#define MANIFEST_SUFFIX ".json"
+#define FETCHED_SUFFIX	".fetch"   /* of an archive that still comes */
+#define PARTIAL_SUFFIX	".partial" /* of one that is still written */
+#define WORK_SUFFIX	".work"	   /* of a folder beside it, meanwhile */
 
 /* Makes "<gateway>-<UTC time>-<8 random digits>.tar.zst" or ".squashfs", a name
  * that was never used before. */

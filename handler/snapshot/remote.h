@@ -5,7 +5,8 @@
  * download that was faster before goes on with a new connection). Answers 408,
  * 429, 500, 502, 503, 504, and broken connections are tried again, 5 times in all,
  * with a pause that doubles from 0.2 s, with jitter, or as Retry-After says (at
- * most 30 s), within the deadline. Redirects are not followed; certificates are
+ * most 30 s, and two thirds of stall_s in all while nothing comes), within the
+ * deadline. Redirects are not followed; certificates are
  * always checked. Secrets are read when they are needed and stand in no message.
  *
  * Errors: ERR_TIMEOUT, ERR_CLOSED, ERR_SYSTEM: a passing failure, text says which
@@ -44,7 +45,7 @@ int remote_put_text(struct remote *remote, const char *key, const char *text,
 
 /* Downloads to the new file path (O_EXCL, mode 0600), synced; removed again on
  * failure. Size and digest must be these. A broken transfer goes on where it
- * broke off (Range), if the object is still the same (If-Match). */
+ * broke off (Range), if the object is still the same (If-Match), else anew. */
 int remote_get(struct remote *remote, const char *key, const char *path,
 	       int64_t bytes, const char *sha256, struct deadline deadline,
 	       const struct report *report, struct err *err);

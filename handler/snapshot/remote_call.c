@@ -29,7 +29,8 @@
 struct course {
 	struct remote *remote;
 	const struct remote_call *call;
-	int64_t taken; /* content that the sink has */
+	int64_t taken;	   /* content that the sink has */
+	int64_t paused_ms; /* as the store asked, since content came */
 	char etag[ETAG_BYTES];
 
 	int64_t from; /* where the content was asked to begin */
@@ -123,6 +124,7 @@ static size_t on_content(char *data, size_t size, size_t count, void *user)
 	if (course->failed)
 		return 0;
 	course->taken += (int64_t)len;
+	course->paused_ms = 0;
 	return len;
 }
 
@@ -343,6 +345,17 @@ static CURLcode look_again(const struct course *course, CURLcode result)
 	return course->taken == expected ? CURLE_OK : result;
 }
 
+/* It cannot go on: the object changed, or something on the way has its own mind
+ * about ETags. From the beginning, its digest tells. */
+static bool begins_anew(struct course *course, long status)
+{
+	if (course->from == 0 || (status != 412 && status != 416))
+		return false;
+	course->taken = 0;
+	course->etag[0] = '\0';
+	return true;
+}
+
 /* 0: done; -1: err says why not, and *again whether to try again. */
 static int conclude(struct course *course, CURLcode result, bool *again,
 		    struct err *err)
@@ -376,6 +389,10 @@ static int conclude(struct course *course, CURLcode result, bool *again,
 	if (outcome.result == CURLE_OK && outcome.status / 100 == 2)
 		return 0;
 	*again = remote_failure(course->remote, call, &outcome, err);
+	if (begins_anew(course, outcome.status)) {
+		err->code = ERR_CLOSED;
+		*again = true;
+	}
 	return -1;
 }
 
@@ -407,20 +424,36 @@ static int try_once(struct course *course, bool *again, struct err *err)
 
 /* --- all of them -------------------------------------------------------------- */
 
-/* Before the try after this one (1 is the first): as the store says, or doubled
- * each time, from half to one and a half of it. */
-static int pause_ms(const struct course *course, int tried)
+/* What the store asks for, 0: nothing. Who watches a restore ends it when nothing
+ * comes for stall_s: that must not be spent on pauses. */
+static int asked_ms(struct course *course)
 {
+	int64_t most = (int64_t)course->remote->stall_s * 1000 * 2 / 3 -
+		       course->paused_ms;
 	curl_off_t asked_s = 0;
-	unsigned int random = 0;
-	int pause = PAUSE_FIRST_MS << (tried - 1);
 
 	(void)curl_easy_getinfo(course->remote->curl, CURLINFO_RETRY_AFTER,
 				&asked_s);
-	if (asked_s > 0)
-		return 1000 * (int)(asked_s < RETRY_AFTER_MAX_S
-					    ? asked_s
-					    : RETRY_AFTER_MAX_S);
+	if (asked_s <= 0 || most <= 0)
+		return 0;
+	if (most > RETRY_AFTER_MAX_S * 1000)
+		most = RETRY_AFTER_MAX_S * 1000;
+	if (asked_s <= most / 1000)
+		most = asked_s * 1000;
+	course->paused_ms += most;
+	return (int)most;
+}
+
+/* Before the try after this one (1 is the first): as the store says, or doubled
+ * each time, from half to one and a half of it. */
+static int pause_ms(struct course *course, int tried)
+{
+	unsigned int random = 0;
+	int pause = PAUSE_FIRST_MS << (tried - 1);
+	int asked = asked_ms(course);
+
+	if (asked > 0)
+		return asked;
 	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
 	return pause / 2 + (int)(random % (unsigned int)pause);
 }

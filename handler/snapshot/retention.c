@@ -151,51 +151,85 @@ static int remove_remote(struct job *job, const struct snapshot_row *row,
 	return 0;
 }
 
-static int expire(struct job *job, const struct snapshot_row *row,
-		  struct deadline deadline, struct err *err)
+struct prune {
+	struct job *job;
+	int64_t made, awaited; /* ids of what stays */
+	struct deadline deadline;
+	int complete, stored; /* so far: of them, and of those in the bucket */
+	int gone, removed;
+	bool failed; /* the bucket, and it is left alone: err says how */
+	struct err err;
+};
+
+/* Is nothing of it left in the bucket? */
+static bool leaves_bucket(struct prune *prune, const struct snapshot_row *row)
+{
+	struct job *job = prune->job;
+
+	if (!row->remote[0] || !job->remote)
+		return true;
+	if (prune->failed || prune->stored < job->backup->keep)
+		return false;
+	prune->failed = remove_remote(job, row, prune->deadline, &prune->err);
+	return !prune->failed;
+}
+
+static int expire(struct prune *prune, const struct snapshot_row *row,
+		  struct err *err)
 {
 	struct snapshot_row changed = *row;
 
-	if (row->remote[0] && job->remote &&
-	    remove_remote(job, row, deadline, err))
-		return -1;
 	if (row->path[0] && remove_local(row, err))
 		return -1;
-	changed.state = SNAPSHOT_EXPIRED;
-	return store_snapshot_write(job->store, &changed, err);
+	if (leaves_bucket(prune, row)) {
+		changed.state = SNAPSHOT_EXPIRED;
+		prune->removed++;
+	} else if (row->path[0]) {
+		changed.path[0] = '\0';
+	} else {
+		return 0;
+	}
+	return store_snapshot_write(prune->job->store, &changed, err);
 }
 
-int retention_prune(struct job *job, struct deadline deadline, int *ret_removed,
-		    struct err *err)
+static int prune_row(struct prune *prune, const struct snapshot_row *row,
+		     struct err *err)
+{
+	struct job *job = prune->job;
+	int result = 0;
+
+	if (row->state == SNAPSHOT_COMPLETE) {
+		if (++prune->complete > job->backup->keep &&
+		    row->id != prune->made && row->id != prune->awaited)
+			result = expire(prune, row, err);
+		prune->stored += row->remote[0] != '\0';
+	} else if (row->state == SNAPSHOT_BAD &&
+		   prune->complete >= job->backup->keep) {
+		result = expire(prune, row, err);
+	} else if (row->state == SNAPSHOT_EXPIRED &&
+		   ++prune->gone > FORGOTTEN_AFTER) {
+		result = store_snapshot_delete(job->store, row->id, err);
+	}
+	return result;
+}
+
+int retention_prune(struct job *job, int64_t made, struct deadline deadline,
+		    int *ret_removed, struct err *err)
 {
 	CLEANUP(catalogue_free) struct catalogue catalogue = { 0 };
+	struct prune prune = { .job = job, .made = made, .deadline = deadline };
 	struct gateway_row gateway;
-	int complete = 0, gone = 0, removed = 0;
 
 	if (store_read(job->store, job->gateway->name, &gateway, err) ||
 	    catalogue_read(job, &catalogue, err))
 		return -1;
-	for (size_t i = 0; i < catalogue.count; i++) {
-		const struct snapshot_row *row = &catalogue.rows[i];
-
-		if (row->state == SNAPSHOT_COMPLETE) {
-			if (++complete <= job->backup->keep ||
-			    row->id == gateway.restore_snapshot)
-				continue;
-			if (expire(job, row, deadline, err))
-				return -1;
-			removed++;
-		} else if (row->state == SNAPSHOT_BAD &&
-			   complete >= job->backup->keep) {
-			if (expire(job, row, deadline, err))
-				return -1;
-			removed++;
-		} else if (row->state == SNAPSHOT_EXPIRED &&
-			   ++gone > FORGOTTEN_AFTER &&
-			   store_snapshot_delete(job->store, row->id, err)) {
+	prune.awaited = gateway.restore_snapshot;
+	for (size_t i = 0; i < catalogue.count; i++)
+		if (prune_row(&prune, &catalogue.rows[i], err))
 			return -1;
-		}
-	}
-	*ret_removed = removed;
-	return 0;
+	*ret_removed = prune.removed;
+	if (!prune.failed)
+		return 0;
+	*err = prune.err;
+	return -1;
 }

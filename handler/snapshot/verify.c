@@ -119,7 +119,7 @@ int prune_run(struct job *job)
 
 	if (job_lock(job, LOCK_SNAPSHOT, deadline_in(LOCK_WAIT_MS), &err) ||
 	    retention_sweep(job, &err) || catalogue_find_local(job, &err) ||
-	    retention_prune(job, deadline_in(VERIFY_MAX_MS), &removed, &err))
+	    retention_prune(job, 0, deadline_in(VERIFY_MAX_MS), &removed, &err))
 		return job_failed(&err);
 	tell_json(json_pack("{s:b, s:s, s:i}", "ok", 1, "code", "done",
 			    "removed", removed));

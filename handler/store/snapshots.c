@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include <string.h>
+
 #include "store/store_private.h"
 
 #include "base/banned.h"
@@ -61,18 +63,25 @@ static int row_begin(struct binder *ret, struct store *store, enum query query,
 	return 0;
 }
 
+static int add(struct store *store, const struct snapshot_row *row,
+	       struct err *err)
+{
+	struct binder binder;
+
+	if (row_begin(&binder, store, QUERY_SNAPSHOT_ADD, row, err))
+		return -1;
+	return statement_run(store, binder.statement, NULL, err);
+}
+
 int store_snapshot_add(struct store *store, const struct snapshot_row *row,
 		       int64_t *ret_id, struct err *err)
 {
-	struct binder binder;
 	int64_t id = 0;
 	int result;
 
 	if (transaction_begin(store, STORE_BUSY_MS, err))
 		return -1;
-	result = row_begin(&binder, store, QUERY_SNAPSHOT_ADD, row, err);
-	if (result == 0)
-		result = statement_run(store, binder.statement, NULL, err);
+	result = add(store, row, err);
 	if (result == 0)
 		id = sqlite3_last_insert_rowid(store->db);
 	if (transaction_end(store, result, err))
@@ -117,6 +126,65 @@ int store_snapshot_delete(struct store *store, int64_t id, struct err *err)
 	return transaction_end(store, result, err);
 }
 
+static void bind_before(struct binder *binder, const char *gateway,
+			const struct snapshot_row *before)
+{
+	bind_text(binder, gateway);
+	bind_number_or_null(binder, before->created_ms);
+	bind_number_or_null(binder, before->id);
+}
+
+static const char *archive_of(const struct snapshot_row *row)
+{
+	const char *slash = strrchr(row->path, '/');
+
+	if (row->path[0])
+		return slash ? slash + 1 : row->path;
+	return row->remote;
+}
+
+/* Within a transaction: is there a row of the same archive? */
+static int find_archive(struct store *store, const struct snapshot_row *wanted,
+			bool *ret, struct err *err)
+{
+	struct snapshot_row row = { 0 };
+	sqlite3_stmt *statement = NULL;
+	int result;
+
+	*ret = false;
+	if (statement_get(&statement, store, QUERY_SNAPSHOT_NEXT, err))
+		return -1;
+	do {
+		struct binder binder = { .statement = statement };
+
+		bind_before(&binder, wanted->gateway, &row);
+		result = sqlite3_step(statement);
+		/* one that makes no sense is for readers to tell */
+		if (result == SQLITE_ROW && fill(&row, statement))
+			result = SQLITE_DONE;
+		*ret = result == SQLITE_ROW &&
+		       strcmp(archive_of(&row), archive_of(wanted)) == 0;
+		if (result != SQLITE_ROW && result != SQLITE_DONE)
+			(void)store_failed(store, result, "read", err);
+		statement_done(statement);
+	} while (result == SQLITE_ROW && !*ret);
+	return result == SQLITE_ROW || result == SQLITE_DONE ? 0 : -1;
+}
+
+int store_snapshot_adopt(struct store *store, const struct snapshot_row *row,
+			 struct err *err)
+{
+	bool known = false;
+	int result;
+
+	if (transaction_begin(store, STORE_BUSY_MS, err))
+		return -1;
+	result = find_archive(store, row, &known, err);
+	if (result == 0 && !known)
+		result = add(store, row, err);
+	return transaction_end(store, result, err);
+}
+
 /* The one before *row; ret->id stays 0 when there is none. */
 static int read_next(struct store *store, const char *gateway,
 		     const struct snapshot_row *before,
@@ -127,9 +195,7 @@ static int read_next(struct store *store, const char *gateway,
 
 	if (read_begin(&binder, store, QUERY_SNAPSHOT_NEXT, err))
 		return -1;
-	bind_text(&binder, gateway);
-	bind_number_or_null(&binder, before->created_ms);
-	bind_number_or_null(&binder, before->id);
+	bind_before(&binder, gateway, before);
 	result = sqlite3_step(binder.statement);
 	if (result == SQLITE_ROW && fill(ret, binder.statement)) {
 		store->damaged = true;

@@ -188,6 +188,10 @@ struct snapshot_row {
  * rule of the schema, such as a path that has a row already. */
 int store_snapshot_add(struct store *store, const struct snapshot_row *row,
 		       int64_t *ret_id, struct err *err);
+/* The same for one that was found, unless the gateway has a row of that archive
+ * already: the last part of its path, or else remote. */
+int store_snapshot_adopt(struct store *store, const struct snapshot_row *row,
+			 struct err *err);
 /* All columns of the row with that id. ERR_MISSING: there is none. */
 int store_snapshot_write(struct store *store, const struct snapshot_row *row,
 			 struct err *err);

@@ -159,6 +159,55 @@ has_snapshots() {
 	[ "$(snapshot_count)" -eq 1 ]
 }
 
+@test "a clock that was ahead once: what is taken later is newer, and stays" {
+	write_state_config '.gateways.fake.backup.keep = 1'
+	wg start
+	remember early
+	wg backup
+	sqlite3 "$STATE/wakegate.db" 'UPDATE snapshot SET
+		created_ms = created_ms + 86400000'
+	remember late
+	wg backup
+	[ "$(snapshot_count)" -eq 1 ]
+	[ "$(newest_id)" -eq 2 ]
+	[ -s "$(newest)" ]
+	[ "$(query 'SELECT max(created_ms) FROM snapshot WHERE id = 2')" -gt \
+		"$(query 'SELECT created_ms FROM snapshot WHERE id = 1')" ]
+	wg stop
+	rm -rf "${DATA:?}"
+	wg start
+	remembers late
+	remember later
+	wg backup
+	[ "$(newest_id)" -eq 3 ]
+	# the manifests say so as well
+	wg stop
+	rm -rf "${DATA:?}" "$STATE"/wakegate.db*
+	wg start
+	remembers later
+}
+
+@test "the database is lost, and several look at once: each archive has one row" {
+	local round pids
+
+	write_state_config '.gateways.fake.backup.keep = 20'
+	wg start
+	for round in {1..8}; do wg backup; done
+	wg stop
+	for round in {1..5}; do
+		rm -f "$STATE"/wakegate.db*
+		pids=()
+		for _ in {1..6}; do
+			snapshot_program list fake >>"$RUN/lists" &
+			pids+=($!)
+		done
+		for pid in "${pids[@]}"; do
+			wait "$pid" || fail "$(<"$RUN/lists")"
+		done
+		[ "$(snapshot_count)" -eq 8 ]
+	done
+}
+
 @test "exclude patterns, sockets and fifos stay out, and it is said" {
 	write_state_config '.gateways.fake.backup.exclude =
 		["cache", "*.lock", "logs/old"]'

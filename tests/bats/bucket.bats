@@ -181,3 +181,83 @@ lose_machine_running() {
 	wg start
 	remembers key4
 }
+
+archives_here() {
+	find "$SNAPS" -name '*.tar.zst' | wc -l
+}
+
+@test "the bucket fails: the disk does not fill, and what is in the bucket stays" {
+	local i
+
+	write_bucket_config '.gateways.fake.backup.keep = 2'
+	wg start
+	for i in 1 2; do
+		remember "key$i"
+		wg backup
+	done
+	fault 'always PUT status 503 SlowDown'
+	for i in 3 4 5; do
+		remember "key$i"
+		run wg backup
+		[ "$status" -eq 1 ]
+	done
+	[ "$(archives_here)" -eq 2 ]
+	snapshot_program prune fake
+	[ "$(archives_here)" -eq 2 ]
+	[ "$(keys .json | wc -l)" -eq 2 ]
+	no_faults
+	remember key6
+	wg backup
+	[ "$(archives_here)" -eq 2 ]
+	[ "$(keys .json | wc -l)" -eq 2 ]
+	[ "$(keys .tar.zst | wc -l)" -eq 2 ]
+	wg stop
+	lose_machine
+	wg start
+	remembers key6
+}
+
+@test "the bucket removes nothing: here the oldest go all the same, there later" {
+	local i
+
+	write_bucket_config '.gateways.fake.backup.keep = 1'
+	wg start
+	wg backup
+	fault 'always DELETE status 503 SlowDown'
+	for i in 2 3; do
+		remember "key$i"
+		wg backup
+	done
+	[ "$(archives_here)" -eq 1 ]
+	[ "$(keys .json | wc -l)" -eq 3 ]
+	run snapshot_program prune fake
+	[ "$status" -eq 1 ]
+	[[ $output == *SlowDown* ]] || fail "$output"
+	no_faults
+	snapshot_program prune fake
+	[ "$(archives_here)" -eq 1 ]
+	[ "$(keys .json | wc -l)" -eq 1 ]
+	[ "$(snapshot_count)" -eq 1 ]
+}
+
+@test "the database is lost, and several look at the bucket at once: no row twice" {
+	local round pids
+
+	write_bucket_config
+	two_snapshots
+	for round in {1..5}; do
+		lose_machine
+		pids=()
+		for _ in {1..5}; do
+			snapshot_program list fake >>"$RUN/lists" &
+			pids+=($!)
+		done
+		for pid in "${pids[@]}"; do
+			wait "$pid" || fail "$(<"$RUN/lists")"
+		done
+		[ "$(snapshot_count)" -eq 2 ]
+	done
+	write_bucket_config '.gateways.fake.backup.keep = 2'
+	snapshot_program prune fake
+	[ "$(keys .json | wc -l)" -eq 2 ]
+}

@@ -259,9 +259,33 @@ get_some() { # KEY BYTES: is it what was put?
 	((took_ms < 4500)) || fail "$took_ms ms"
 	: >"$S3_LOG"
 	fault 'GET status 503 SlowDown retry-after=3600'
-	s3 get-text key || fail "$answer"
+	S3_STALL_S=60 s3 get-text key || fail "$answer"
 	mapfile -t waited < <(gaps GET)
 	((waited[0] >= 30000 && waited[0] < 45000)) || fail "${waited[*]} ms"
+}
+
+@test "s3: pauses that the store asks for are no longer than two thirds of stall_s in all" {
+	s3 put-text key x
+	: >"$S3_LOG"
+	fault 'GET status 503 SlowDown retry-after=2' \
+		'GET status 503 SlowDown retry-after=20' \
+		'GET status 503 SlowDown retry-after=20'
+	S3_STALL_S=6 s3 get-text key || fail "$answer"
+	mapfile -t waited < <(gaps GET)
+	((waited[0] >= 2000 && waited[1] >= 2000)) || fail "${waited[*]} ms"
+	((took_ms < 9000)) || fail "$took_ms ms: ${waited[*]}"
+}
+
+@test "s3: what comes goes to the disk on its way, not at the end" {
+	command -v strace >/dev/null || skip "needs strace"
+	put_some key 33000000
+	S3_AS=(strace -f -qq -o "$RUN/trace" -e "trace=sync_file_range,fsync")
+	get_some key 33000000
+	S3_AS=()
+	[ "$(grep -c 'RANGE_WRITE) = 0' "$RUN/trace")" -eq 3 ] ||
+		fail "$(<"$RUN/trace")"
+	[ "$(grep -c 'WAIT_BEFORE) = 0' "$RUN/trace")" -eq 2 ]
+	grep sync "$RUN/trace" | tail -n 1 | grep 'fsync(.* = 0'
 }
 
 @test "s3: a put whose answer was lost is put again, and whole" {
@@ -293,9 +317,28 @@ resumed() { # TIMES
 	fault 'GET break 1000000' 'GET break 1000001' 'GET break 1'
 	get_some key 4000000
 	resumed 3
-	: >"$S3_LOG"
-	fault 'GET break 1000000' 'GET status 412 PreconditionFailed'
+}
+
+@test "s3: a download that can't go on, as its ETag or size has changed, begins anew" {
+	local kind
+
+	put_some key 4000000
+	for kind in '412 PreconditionFailed' '416 InvalidRange'; do
+		: >"$S3_LOG"
+		fault 'GET break 1000000' "GET status $kind" 'GET break 1000000'
+		get_some key 4000000
+		jq -es 'length == 4 and (.[2] | (.range or .if_match) | not) and
+			(.[3] | .range and .if_match)' "$S3_LOG" ||
+			fail "$(<"$S3_LOG")"
+	done
+	# nothing that the object is to blame for
+	fault 'GET break 1000000' 'always GET status 412 PreconditionFailed'
 	s3_fails CORRUPT 412 get key "$RUN/copy" 4000000 "$digest"
+	[ ! -e "$RUN/copy" ]
+	no_faults
+	fault 'GET break 1' 'GET break 1' 'GET break 1' 'GET break 1' \
+		'GET status 412 PreconditionFailed'
+	s3_fails CLOSED 412 get key "$RUN/copy" 4000000 "$digest"
 	[ ! -e "$RUN/copy" ]
 }
 

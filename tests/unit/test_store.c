@@ -436,6 +436,42 @@ static void test_view(struct store *store, const struct world *world)
 	   "the view `status` is one readable line a gateway");
 }
 
+static int count_row(const struct snapshot_row *row, void *user)
+{
+	*(int *)user += row->id > 0;
+	return 0;
+}
+
+static int count_with(struct store *store, const char *path, const char *remote)
+{
+	struct snapshot_row row = { .gateway = NAME, .created_ms = 5000 };
+	struct err err;
+	int count = 0;
+
+	(void)snprintf(row.path, sizeof(row.path), "%s", path);
+	(void)snprintf(row.remote, sizeof(row.remote), "%s", remote);
+	if (store_snapshot_adopt(store, &row, &err))
+		return -1;
+	(void)store_snapshots(store, NAME, count_row, &count, &err);
+	return count;
+}
+
+static void test_snapshots(struct store *store)
+{
+	struct snapshot_row row = { .gateway = NAME, .remote = "one" };
+	struct err err;
+	int64_t id;
+
+	row.created_ms = 6000;
+	ok(count_with(store, "/here/one", "one") == 1 &&
+		   count_with(store, "", "one") == 1 &&
+		   count_with(store, "/elsewhere/one", "") == 1 &&
+		   count_with(store, "/here/two", "") == 2,
+	   "a snapshot that is found has one row, wherever it lies");
+	ok(store_snapshot_add(store, &row, &id, &err) != 0,
+	   "and no two have one key in the bucket");
+}
+
 int main(void)
 {
 	struct world world;
@@ -455,6 +491,7 @@ int main(void)
 		test_events(store);
 		test_trim(store);
 		test_start_times(store);
+		test_snapshots(store);
 		test_view(store, &world);
 	}
 	store_close(store);
