@@ -195,3 +195,79 @@ stop_connections() {
 	[ "$status" -ne 0 ]
 	status_is 200
 }
+
+# From now on, no one else can write to the database, for SECONDS.
+lock_database() {
+	"${AS[@]}" sqlite3 "$STATE/wakegate.db" 'BEGIN IMMEDIATE' \
+		".shell touch '$RUN/locked'; sleep $1" ROLLBACK 3>&- &
+	BACKGROUND+=($!)
+	eventually 5 test -e "$RUN/locked"
+}
+
+# What stop_restore stops at each sync goes on, to its end.
+go_on_restoring() {
+	local pids
+
+	while pids=$(pgrep -f "wakegate-snapshot -c $CONFIG restore"); do
+		# shellcheck disable=SC2086  # several numbers
+		kill -CONT $pids || true
+		sleep 0.02
+	done
+}
+
+@test "a restore that can't be written down is done once, and before the spawn" {
+	write_state_config
+	two_snapshots
+	query 'UPDATE gateway SET restore_wanted = 1, restore_snapshot = 1'
+	stop_restore
+	wg start --no-wait
+	eventually 10 restore_stopped
+	lock_database 5
+	go_on_restoring
+	eventually 4 grep -q 'cannot write the row' "$STATE/wakegate.log"
+	[ "$(gateway_starts)" -eq 1 ]
+	eventually 10 row_is state ready
+	[ "$(row "restore_wanted || ifnull(restore_snapshot, '-')")" = 0- ]
+	[ "$(gateway_starts)" -eq 2 ]
+	has_forgotten late
+	remember last
+	wg restart
+	remembers last
+}
+
+@test "the database is lost at the end of a restore: it is done once" {
+	local keeper
+
+	write_state_config
+	two_snapshots
+	query 'UPDATE gateway SET restore_wanted = 1, restore_snapshot = 1'
+	stop_restore
+	wg start --no-wait
+	eventually 10 restore_stopped
+	keeper=$(row owner_pid)
+	kill -STOP "$keeper"
+	go_on_restoring
+	rm -f "$STATE"/wakegate.db*
+	kill -CONT "$keeper"
+	eventually 10 row_is state ready
+	[ "$(row restore_wanted)" = 0 ]
+	has_forgotten late
+}
+
+@test "a wish that comes during a restore is for the next start" {
+	write_state_config
+	two_snapshots
+	query 'UPDATE gateway SET restore_wanted = 1, restore_snapshot = 1'
+	stop_restore
+	wg start --no-wait
+	eventually 10 restore_stopped
+	query 'UPDATE gateway SET restore_snapshot = 2'
+	sleep 1
+	go_on_restoring
+	eventually 10 row_is state ready
+	has_forgotten late
+	[ "$(row 'restore_wanted || restore_snapshot')" = 12 ]
+	wg restart
+	remembers late
+	[ "$(row restore_wanted)" = 0 ]
+}
