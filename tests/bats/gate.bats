@@ -222,11 +222,10 @@ go_on_restoring() {
 	stop_restore
 	wg start --no-wait
 	eventually 10 restore_stopped
-	lock_database 5
+	lock_database 12
 	go_on_restoring
-	eventually 4 grep -q 'cannot write the row' "$STATE/wakegate.log"
-	[ "$(gateway_starts)" -eq 1 ]
-	eventually 10 row_is state ready
+	eventually 10 grep -q 'event=restore_done' "$STATE/wakegate.log"
+	eventually 20 row_is state ready
 	[ "$(row "restore_wanted || ifnull(restore_snapshot, '-')")" = 0- ]
 	[ "$(gateway_starts)" -eq 2 ]
 	has_forgotten late
@@ -235,22 +234,33 @@ go_on_restoring() {
 	remembers last
 }
 
-@test "the database is lost at the end of a restore: it is done once" {
-	local keeper
+# The database of wakegate goes just before a restore says that it is done.
+lose_database() {
+	mkdir "$RUN/bin"
+	cp "$WAKEGATE" "$RUN/bin/wakegate"
+	WAKEGATE=$RUN/bin/wakegate
+	cat >"$RUN/bin/wakegate-snapshot" <<-END
+		#!/bin/bash
+		set -- '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
+		[ "\$4" = restore ] || exec "\$@"
+		# we are its parent: without --parent PID
+		"\${@:1:\$#-2}" >'$RUN/restore.out'
+		sed '\$d' '$RUN/restore.out'
+		sleep 0.1
+		rm -f '$STATE'/wakegate.db*
+		tail -n 1 '$RUN/restore.out'
+	END
+	chmod +x "$RUN/bin/wakegate-snapshot"
+}
 
+@test "the database is lost at the end of a restore: it is done once" {
 	write_state_config
 	two_snapshots
 	query 'UPDATE gateway SET restore_wanted = 1, restore_snapshot = 1'
-	stop_restore
-	wg start --no-wait
-	eventually 10 restore_stopped
-	keeper=$(row owner_pid)
-	kill -STOP "$keeper"
-	go_on_restoring
-	rm -f "$STATE"/wakegate.db*
-	kill -CONT "$keeper"
-	eventually 10 row_is state ready
+	lose_database
+	wg start
 	[ "$(row restore_wanted)" = 0 ]
+	[ "$(gateway_starts)" -eq 2 ]
 	has_forgotten late
 }
 
