@@ -3,7 +3,9 @@
 #include "config.h"
 
 #include <signal.h>
+#include <stdarg.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 
 #include "unit/snapshot_world.h"
 
@@ -166,6 +168,47 @@ static void test_spoilt(void)
 	world_remove(&world);
 }
 
+static int vanished; /* so often there is nothing of the name "folder" */
+
+int openat(int fd, const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list args;
+
+	va_start(args, flags);
+	if (flags & O_CREAT)
+		mode = va_arg(args, mode_t);
+	va_end(args);
+	if (vanished > 0 && strcmp(path, "folder") == 0) {
+		vanished--;
+		errno = ENOENT;
+		return -1;
+	}
+	return (int)syscall(SYS_openat, fd, path, flags, mode);
+}
+
+static void test_come_again(void)
+{
+	struct archive_summary summary;
+	struct world world;
+	char path[256];
+	struct err err;
+
+	world_make(&world);
+	world_path(path, world.state, "folder");
+	if (mkdir(path, 0755) != 0)
+		abort();
+	world_write(world.state, "folder/x", "x");
+	world_write(world.state, "other", "x");
+	vanished = 1;
+	ok(world_create(&world, NULL, &summary, &err) == 0 && vanished == 0 &&
+		   world_extract(&world, summary.sha256, &err) == 0 &&
+		   world_has(world.out, "other") &&
+		   !world_has(world.out, "folder"),
+	   "a folder that vanished and came again is left out whole");
+	world_remove(&world);
+}
+
 /* How long nothing was said, and how often the last was said. */
 struct silence {
 	int64_t last_ms, longest_ms;
@@ -295,6 +338,7 @@ int main(void)
 {
 	test_changing();
 	test_spoilt();
+	test_come_again();
 	test_read_back();
 	test_slow_database();
 	test_full_disk();
