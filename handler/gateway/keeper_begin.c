@@ -20,6 +20,7 @@
 #define DETAIL_BYTES	  256
 #define UNKNOWN_LOOKS_MAX 20
 #define UNKNOWN_PAUSE_MS  50
+#define WISH_PAUSE_MS	  250
 
 int keeper_list(struct keeper *keeper, struct process_list *ret,
 		struct err *err)
@@ -250,12 +251,37 @@ static int write_and_go(struct keeper *keeper, struct spawned *spawned,
 	return spawn_go(spawned, err);
 }
 
+/* A wish that is fulfilled and stays would undo at a later start what this one is
+ * going to do. */
+static int await_wish(struct keeper *keeper, struct err *err)
+{
+	struct deadline deadline =
+		deadline_in((int64_t)keeper->gateway->start_timeout_s * 1000);
+
+	while (keeper->wish_done && !keeper->lost &&
+	       !keeper_wants_end(keeper)) {
+		if (deadline_passed(deadline))
+			return err_set(err, ERR_TIMEOUT,
+				       "it is restored, but the database does "
+				       "not take that the wish is fulfilled");
+		keeper_poll(keeper, deadline_in(WISH_PAUSE_MS));
+		keeper_read(keeper);
+	}
+	return 0;
+}
+
 enum lifecycle_action keeper_spawn(struct keeper *keeper)
 {
 	char instance[sizeof(keeper->instance) + 24];
 	struct spawned spawned = { .pidfd = -1 };
 	struct err err;
 
+	if (await_wish(keeper, &err))
+		return spawn_failed(keeper, &err);
+	if (keeper->lost)
+		return ACTION_END;
+	if (keeper->wish_done)
+		return keeper_decide(keeper, EVENT_STOP_WANTED);
 	(void)snprintf(instance, sizeof(instance), "%s%lld", keeper->instance,
 		       (long long)keeper->row.generation);
 	keeper->output_begin = output_end(keeper->output_fd);

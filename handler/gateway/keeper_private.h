@@ -14,6 +14,12 @@
 #include "gateway/lifecycle.h"
 #include "gateway/process.h"
 
+/* To restore: what a person asked for. */
+struct wish {
+	bool wanted;
+	int64_t snapshot; /* 0: the newest */
+};
+
 struct keeper {
 	const struct settings *settings;
 	const struct gateway_settings *gateway;
@@ -54,6 +60,9 @@ struct keeper {
 	struct deadline next_backup;
 	bool clean_due; /* a restore may have left its traces */
 
+	struct wish wish; /* that the last restore began with */
+	bool wish_done;	  /* it is fulfilled; the database does not know yet */
+
 	struct deadline start_deadline;
 	struct deadline next_probe;
 	struct deadline next_tick;
@@ -69,7 +78,10 @@ enum lifecycle_action keeper_decide(struct keeper *keeper,
 /* Writes the row with an event (kind NULL: none); detail is a JSON object or NULL. A
  * failure is logged and made good later; another generation sets lost. */
 void keeper_write(struct keeper *keeper, const char *kind, const char *detail);
-/* The same, and the wish to restore is fulfilled. */
+/* A restore begins: it fulfils what is wished for now, and no later wish. */
+void keeper_take_wish(struct keeper *keeper);
+/* As keeper_write(), and the wish that was taken is fulfilled: when that can't be
+ * written, wish_done is set until a later write could. */
 void keeper_write_restored(struct keeper *keeper, const char *kind,
 			   const char *detail);
 /* Writes who owns it: this process, as far as /proc says. */

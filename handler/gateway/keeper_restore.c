@@ -127,6 +127,7 @@ static int start(struct restore *restore, struct err *err)
 
 	(void)snprintf(instance, sizeof(instance), "%s%" PRId64,
 		       keeper->instance, row->generation);
+	keeper_take_wish(keeper);
 	if (await_earlier(keeper, err) ||
 	    snapshot_run_start(&restore->run, keeper->settings, keeper->gateway,
 			       &job, err))

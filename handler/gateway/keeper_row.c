@@ -47,6 +47,16 @@ void keeper_count(struct keeper *keeper, const char *name, const char *label)
 	(void)store_count(keeper->store, &count, 1, &ignored);
 }
 
+/* What is fulfilled is no wish any more, whatever the database says. */
+static void drop_wish(const struct keeper *keeper, struct gateway_row *row)
+{
+	if (!keeper->wish_done || !row->restore_wanted ||
+	    row->restore_snapshot != keeper->wish.snapshot)
+		return;
+	row->restore_wanted = false;
+	row->restore_snapshot = 0;
+}
+
 /* Our row goes into a database that has none or an older one; what people asked for
  * there meanwhile stays asked. */
 static int rescue_into(struct keeper *keeper, const struct gateway_row *found,
@@ -62,7 +72,10 @@ static int rescue_into(struct keeper *keeper, const struct gateway_row *found,
 		row->restore_wanted = true;
 		row->restore_snapshot = found->restore_snapshot;
 	}
-	return store_rescue(keeper->store, row, err);
+	if (store_rescue(keeper->store, row, err))
+		return -1;
+	keeper->wish_done = false;
+	return 0;
 }
 
 /* The database was replaced or is damaged. */
@@ -75,6 +88,7 @@ static int rescue(struct keeper *keeper, struct err *err)
 	if (store_reopen(keeper->store, err) ||
 	    store_read(keeper->store, keeper->row.name, &found, err))
 		return -1;
+	drop_wish(keeper, &found);
 	return rescue_into(keeper, &found, err);
 }
 
@@ -101,11 +115,22 @@ static bool is_replaced(const struct err *err)
 	return err->code == ERR_STORE_MOVED || err->code == ERR_CORRUPT;
 }
 
-static void write_row(struct keeper *keeper, const char *kind,
-		      const char *detail,
-		      int (*write)(struct store *store,
-				   const struct gateway_row *row,
-				   const struct event *event, struct err *err))
+static int write_once(struct keeper *keeper, const struct event *event,
+		      struct err *err)
+{
+	struct gateway_row row = keeper->row;
+
+	if (!keeper->wish_done)
+		return store_write(keeper->store, &row, event, err);
+	row.restore_wanted = keeper->wish.wanted;
+	row.restore_snapshot = keeper->wish.snapshot;
+	if (store_restored(keeper->store, &row, event, err))
+		return -1;
+	keeper->wish_done = false;
+	return 0;
+}
+
+void keeper_write(struct keeper *keeper, const char *kind, const char *detail)
 {
 	struct event event = { .generation = keeper->row.generation,
 			       .pid = keeper->row.process.pid,
@@ -125,8 +150,7 @@ static void write_row(struct keeper *keeper, const char *kind,
 			 keeper->row.name, (long long)keeper->row.generation,
 			 kind, detail ? detail : "");
 	}
-	if (write(keeper->store, &keeper->row, kind ? &event : NULL, &err) ==
-	    0) {
+	if (write_once(keeper, kind ? &event : NULL, &err) == 0) {
 		keeper->unsaved = false;
 		return;
 	}
@@ -136,17 +160,18 @@ static void write_row(struct keeper *keeper, const char *kind,
 	failed(keeper, &err);
 }
 
-void keeper_write(struct keeper *keeper, const char *kind, const char *detail)
+void keeper_take_wish(struct keeper *keeper)
 {
-	write_row(keeper, kind, detail, store_write);
+	keeper->wish = (struct wish){ keeper->row.restore_wanted,
+				      keeper->row.restore_snapshot };
 }
 
 void keeper_write_restored(struct keeper *keeper, const char *kind,
 			   const char *detail)
 {
-	write_row(keeper, kind, detail, store_restored);
-	keeper->row.restore_wanted = false;
-	keeper->row.restore_snapshot = 0;
+	keeper->wish_done = keeper->wish.wanted;
+	drop_wish(keeper, &keeper->row);
+	keeper_write(keeper, kind, detail);
 }
 
 void keeper_sign(struct keeper *keeper)
@@ -180,6 +205,7 @@ void keeper_read(struct keeper *keeper)
 			failed(keeper, &err);
 		return;
 	}
+	drop_wish(keeper, &fresh);
 	if (fresh.generation > row->generation) {
 		(void)err_set(&err, ERR_BUSY, "generation %lld",
 			      (long long)fresh.generation);

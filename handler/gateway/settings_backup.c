@@ -92,6 +92,28 @@ static int refuse_overlap(const struct place *place, const char *folder,
 			   folder, what, other);
 }
 
+/* A restore of one would move or remove what is the other's. */
+static int refuse_other(const struct place *place,
+			const struct backup_settings *backup,
+			const struct backup_settings *other, struct err *err)
+{
+	struct place directory = { .source = place->source,
+				   .parent = place,
+				   .key = "directory" };
+	struct place to = { .source = place->source,
+			    .parent = place,
+			    .key = "to" };
+
+	if (refuse_overlap(&directory, backup->directory,
+			   "that of another gateway,", other->directory, err) ||
+	    refuse_overlap(&directory, backup->directory,
+			   "the 'to' of another gateway,", other->to, err))
+		return -1;
+	return refuse_overlap(&to, backup->to,
+			      "the 'directory' of another gateway,",
+			      other->directory, err);
+}
+
 static int default_to(struct gateway_settings *gateway, const char *state_dir,
 		      struct err *err)
 {
@@ -128,9 +150,8 @@ int backup_finish(struct gateway_settings *gateway,
 		return -1;
 	for (other = settings->gateways; other != gateway; other++)
 		if (other->backup.directory &&
-		    refuse_overlap(&directory, gateway->backup.directory,
-				   "that of another gateway,",
-				   other->backup.directory, err))
+		    refuse_other(&backup, &gateway->backup, &other->backup,
+				 err))
 			return -1;
 	return 0;
 }

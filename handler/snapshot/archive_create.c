@@ -65,7 +65,7 @@ static int create_once(const struct archive_source *source, const char *path,
 	if (packer_begin(&packer, err) || output_open(&output, path, err))
 		return -1;
 	if (packer_run(&packer, err) ||
-	    output_finish(&output, source->deadline, summary.sha256, err)) {
+	    output_finish(&output, &packer, summary.sha256, err)) {
 		(void)unlink(path);
 		return -1;
 	}

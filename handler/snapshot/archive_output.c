@@ -153,8 +153,25 @@ int output_open(struct output *output, const char *path, struct err *err)
 	return output_error(output, err);
 }
 
+/* In parts, which are progress; fsync has only the rest to do. */
+static int flush(const struct output *output, struct packer *packer,
+		 struct err *err)
+{
+	for (int64_t at = 0; at < output->bytes; at += FLUSH_BYTES) {
+		(void)sync_file_range(output->fd, at, FLUSH_BYTES,
+				      SYNC_FILE_RANGE_WAIT_BEFORE |
+					      SYNC_FILE_RANGE_WRITE |
+					      SYNC_FILE_RANGE_WAIT_AFTER);
+		if (pack_step(packer, 0, err))
+			return -1;
+	}
+	if (fsync(output->fd) != 0)
+		return err_errno(err, "cannot sync the archive");
+	return 0;
+}
+
 /* Reads from the disk what was written: not what memory still has of it. */
-static int read_back(struct output *output, struct deadline deadline,
+static int read_back(const struct output *output, struct packer *packer,
 		     struct err *err)
 {
 	CLEANUP_FREE char *block = malloc(ARCHIVE_BLOCK_BYTES);
@@ -170,10 +187,8 @@ static int read_back(struct output *output, struct deadline deadline,
 			continue;
 		if (len < 0)
 			return err_errno(err, "cannot read the archive back");
-		if (deadline_passed(deadline))
-			return err_set(err, ERR_TIMEOUT,
-				       "the deadline passed while reading the "
-				       "archive back");
+		if (pack_step(packer, 0, err))
+			return -1;
 		checksum_add(&found, block, (size_t)len);
 		at += len;
 	}
@@ -183,16 +198,15 @@ static int read_back(struct output *output, struct deadline deadline,
 	return 0;
 }
 
-int output_finish(struct output *output, struct deadline deadline,
+int output_finish(struct output *output, struct packer *packer,
 		  char ret[DIGEST_BYTES], struct err *err)
 {
 	if (archive_write_close(output->archive) != ARCHIVE_OK)
 		return output_error(output, err);
-	if (fsync(output->fd) != 0)
-		return err_errno(err, "cannot sync the archive");
-	if (read_back(output, deadline, err))
+	if (flush(output, packer, err) || read_back(output, packer, err))
 		return -1;
-	return digest_end(STEAL_PTR(output->digest), ret, deadline, err);
+	return digest_end(STEAL_PTR(output->digest), ret,
+			  packer->source->deadline, err);
 }
 
 void output_free(struct output *output)

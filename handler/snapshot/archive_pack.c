@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -14,7 +16,8 @@
 
 #include "base/banned.h"
 
-#define OPEN_FLAGS (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+#define OPEN_FLAGS   (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+#define COPY_LOOK_MS 1000
 
 int pack_step(struct packer *packer, int64_t bytes, struct err *err)
 {
@@ -158,8 +161,11 @@ static int pack_folder(struct packer *packer, const struct tree_entry *entry,
 	CLEANUP_FD int fd =
 		openat(entry->parent_fd, entry->name, OPEN_FLAGS | O_DIRECTORY);
 
+	/* one that comes again meanwhile would be members without their folder */
 	if (fd < 0)
-		return leave_out(packer, entry->path, errno, err);
+		return leave_out(packer, entry->path, errno, err)
+			       ? -1
+			       : TREE_STAY_OUT;
 	describe(packer, entry->path, entry->status);
 	add_xattrs(packer, fd);
 	return put_header(packer, entry->path, err);
@@ -250,16 +256,49 @@ static bool is_copy_wanted(const struct packer *packer)
 	       packer->databases_done < packer->databases_count;
 }
 
+/* -1: not known. */
+static int64_t cpu_time_ns(pid_t pid)
+{
+	struct timespec time;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 ||
+	    clock_gettime(clock, &time) != 0)
+		return -1;
+	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* A large database takes its time: as long as the child does something. */
+static void await_copy(const struct packer *packer)
+{
+	struct deadline deadline = packer->source->deadline;
+	int64_t before_ns = 0;
+
+	while (!child_is_done(&packer->child) && !deadline_passed(deadline)) {
+		int64_t now_ns = cpu_time_ns(packer->child.pid);
+
+		if (now_ns > before_ns)
+			report_progress(packer->report, packer->content_bytes,
+					packer->files);
+		before_ns = now_ns;
+		(void)deadline_poll(
+			packer->child.fd, POLLIN,
+			deadline_min(deadline, deadline_in(COPY_LOOK_MS)));
+	}
+}
+
 /* Packs the copy that is made, or has vanished, while the next one is being made. */
 static int finish_copy(struct packer *packer, struct err *err)
 {
 	const struct pack_database *database =
 		&packer->databases[packer->databases_done];
-	int result =
-		child_answer(&packer->child, packer->source->deadline, err);
-	bool vanished = result != 0 && err->code == ERR_MISSING;
 	char copy[PATH_MAX];
+	bool vanished;
+	int result;
 
+	await_copy(packer);
+	result = child_answer(&packer->child, packer->source->deadline, err);
+	vanished = result != 0 && err->code == ERR_MISSING;
 	memcpy(copy, packer->copy, sizeof(copy));
 	packer->databases_done++;
 	packer->copying = false;

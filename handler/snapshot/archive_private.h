@@ -64,8 +64,10 @@ int output_open(struct output *output, const char *path, struct err *err);
 /* The error of a call of libarchive's that failed. */
 int output_error(struct output *output, struct err *err);
 
-/* Finishes the archive; synced, read back, compared. */
-int output_finish(struct output *output, struct deadline deadline,
+/* Finishes the archive; synced, read back, compared; with the packer's progress and
+ * deadline. */
+struct packer;
+int output_finish(struct output *output, struct packer *packer,
 		  char ret[DIGEST_BYTES], struct err *err);
 void output_free(struct output *output);
 

@@ -21,6 +21,7 @@
 #define NAME_BYTES    256
 #define URI_BYTES_MAX 16384
 #define LOCK_PAUSE_NS 500000
+#define LOCK_WAIT_MS  60000
 
 static const char magic[SQLITE_MAGIC_BYTES] = "SQLite format 3";
 
@@ -261,14 +262,16 @@ static int check(const char *path, struct err *err)
 	return quick_check(database, err);
 }
 
-static int copy_once(const struct copy *copy, struct err *err)
+static int copy_once(struct copy copy, struct err *err)
 {
 	CLEANUP(close_database) sqlite3 *from = NULL;
 	CLEANUP(close_database) sqlite3 *to = NULL;
 
-	if (open_source(&from, copy, err) || open_target(&to, copy->to, err))
+	/* for locks only: the copying itself is ended by who waits for us */
+	copy.deadline = deadline_min(copy.deadline, deadline_in(LOCK_WAIT_MS));
+	if (open_source(&from, &copy, err) || open_target(&to, copy.to, err))
 		return -1;
-	return copy_pages(from, to, copy->deadline, err);
+	return copy_pages(from, to, copy.deadline, err);
 }
 
 static int copy_in_child(const void *argument, struct err *err)
@@ -277,7 +280,7 @@ static int copy_in_child(const void *argument, struct err *err)
 
 	if (make_target(copy->to, err))
 		return -1;
-	if (copy_once(copy, err) == 0 && check(copy->to, err) == 0)
+	if (copy_once(*copy, err) == 0 && check(copy->to, err) == 0)
 		return 0;
 	(void)unlink(copy->to);
 	return -1;

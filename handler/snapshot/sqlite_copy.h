@@ -30,7 +30,7 @@ bool sqlite_is_companion(int folder_fd, const char *name);
  * the caller's to set. The original stays as it is, its -wal too, but for what
  * any reader does to it. On failure `to` is removed.
  * ERR_CORRUPT: the original is damaged. ERR_MISSING: it is not there (any more).
- * ERR_TIMEOUT: it was locked all the time. */
+ * ERR_TIMEOUT: it was locked all the time, a minute at most. */
 int sqlite_copy(const char *from, const char *to, struct deadline deadline,
 		struct err *err);
 

@@ -114,6 +114,8 @@ static int walk_entry(struct walk *walk, int parent_fd, const char *name,
 			       : err_errno(err, "cannot look at '%s'",
 					   walk->path);
 	result = walk->each(&entry, walk->user, err);
+	if (result == TREE_STAY_OUT)
+		return 0;
 	if (result != 0 || !S_ISDIR(status.st_mode))
 		return result;
 	return walk_into(walk, parent_fd, name, &status, err);
@@ -135,10 +137,25 @@ static int append(struct walk *walk, const char *name, struct err *err)
 	return 0;
 }
 
+/* A large folder that is written to while it is read may tell a name twice. */
+static int scan(int fd, struct dirent ***ret)
+{
+	int found = scandirat(fd, ".", ret, is_entry, by_name);
+	struct dirent **entries = *ret;
+	int count = found < 1 ? found : 1;
+
+	for (int i = 1; i < found; i++)
+		if (strcmp(entries[i]->d_name, entries[count - 1]->d_name) == 0)
+			free(entries[i]);
+		else
+			entries[count++] = entries[i];
+	return count;
+}
+
 static int walk_folder(struct walk *walk, int fd, struct err *err)
 {
 	struct dirent **entries = NULL;
-	int count = scandirat(fd, ".", &entries, is_entry, by_name);
+	int count = scan(fd, &entries);
 	size_t len = walk->len;
 	int result = 0;
 
@@ -178,5 +195,8 @@ int tree_walk(const char *directory, char *const *exclude,
 		return err_errno(err, "cannot open '%s'", directory);
 	walk.device = status.st_dev;
 	result = each(&entry, user, err);
+	if (result == TREE_STAY_OUT)
+		return err_set(err, ERR_MISSING, "'%s' has vanished",
+			       directory);
 	return result != 0 ? result : walk_folder(&walk, fd, err);
 }

@@ -28,10 +28,13 @@ struct tree_entry {
 /* Does the entry itself match? What a matching folder holds is not asked about. */
 bool tree_excluded(char *const *exclude, const char *path);
 
+#define TREE_STAY_OUT (-2)
+
 /* Calls each() for the folder itself and all that is in it and not excluded, a
- * folder before what it holds, names in the order of strcmp(3), without following
- * a symlink. Non-zero from each() ends the walk and is the result. An entry that
- * vanishes meanwhile is left out. ERR_MISSING: there is no such folder. */
+ * folder before what it holds, names in the order of strcmp(3), each once, without
+ * following a symlink. TREE_STAY_OUT from each(): what this folder holds is left
+ * out; other non-zero ends the walk and is the result. An entry that vanishes
+ * meanwhile is left out. ERR_MISSING: there is no such folder. */
 int tree_walk(const char *directory, char *const *exclude,
 	      int (*each)(const struct tree_entry *entry, void *user,
 			  struct err *err),

@@ -396,3 +396,19 @@ is_frozen() {
 snapshot_runs() {
 	pgrep -f "wakegate-snapshot -c $CONFIG create" >/dev/null
 }
+
+@test "a file that is no good database stops backups, by its name, until excluded" {
+	write_state_config
+	wg start
+	mkdir "$DATA/sub"
+	printf 'SQLite format 3\0broken' >"$DATA/sub/odd.sqlite"
+	run wg backup
+	[ "$status" -eq 1 ]
+	[[ $output == *"'sub/odd.sqlite'"* ]] || fail "$output"
+	[ "$(event_detail backup_failed .detail | grep -c odd.sqlite)" -eq 1 ]
+	[ "$(snapshot_count)" -eq 0 ]
+	write_state_config '.gateways.fake.backup.exclude = ["sub/odd.sqlite"]'
+	wg backup
+	[ "$(snapshot_count)" -eq 1 ]
+	snapshots_verify
+}

@@ -195,3 +195,89 @@ stop_connections() {
 	[ "$status" -ne 0 ]
 	status_is 200
 }
+
+# From now on, no one else can write to the database, for SECONDS.
+lock_database() {
+	"${AS[@]}" sqlite3 "$STATE/wakegate.db" 'BEGIN IMMEDIATE' \
+		".shell touch '$RUN/locked'; sleep $1" ROLLBACK 3>&- &
+	BACKGROUND+=($!)
+	eventually 5 test -e "$RUN/locked"
+}
+
+# What stop_restore stops at each sync goes on, to its end.
+go_on_restoring() {
+	local pids
+
+	while pids=$(pgrep -f "wakegate-snapshot -c $CONFIG restore"); do
+		# shellcheck disable=SC2086  # several numbers
+		kill -CONT $pids || true
+		sleep 0.02
+	done
+}
+
+@test "a restore that can't be written down is done once, and before the spawn" {
+	write_state_config
+	two_snapshots
+	query 'UPDATE gateway SET restore_wanted = 1, restore_snapshot = 1'
+	stop_restore
+	wg start --no-wait
+	eventually 10 restore_stopped
+	lock_database 12
+	go_on_restoring
+	eventually 10 grep -q 'event=restore_done' "$STATE/wakegate.log"
+	eventually 20 row_is state ready
+	[ "$(row "restore_wanted || ifnull(restore_snapshot, '-')")" = 0- ]
+	[ "$(gateway_starts)" -eq 2 ]
+	has_forgotten late
+	remember last
+	wg restart
+	remembers last
+}
+
+# The database of wakegate goes just before a restore says that it is done.
+lose_database() {
+	mkdir "$RUN/bin"
+	cp "$WAKEGATE" "$RUN/bin/wakegate"
+	WAKEGATE=$RUN/bin/wakegate
+	cat >"$RUN/bin/wakegate-snapshot" <<-END
+		#!/bin/bash
+		set -- '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
+		[ "\$4" = restore ] || exec "\$@"
+		# we are its parent: without --parent PID
+		"\${@:1:\$#-2}" >'$RUN/restore.out'
+		sed '\$d' '$RUN/restore.out'
+		sleep 0.1
+		rm -f '$STATE'/wakegate.db*
+		tail -n 1 '$RUN/restore.out'
+	END
+	chmod +x "$RUN/bin/wakegate-snapshot"
+}
+
+@test "the database is lost at the end of a restore: it is done once" {
+	write_state_config
+	two_snapshots
+	query 'UPDATE gateway SET restore_wanted = 1, restore_snapshot = 1'
+	lose_database
+	wg start
+	[ "$(row restore_wanted)" = 0 ]
+	[ "$(gateway_starts)" -eq 2 ]
+	has_forgotten late
+}
+
+@test "a wish that comes during a restore is for the next start" {
+	write_state_config
+	two_snapshots
+	query 'UPDATE gateway SET restore_wanted = 1, restore_snapshot = 1'
+	stop_restore
+	wg start --no-wait
+	eventually 10 restore_stopped
+	query 'UPDATE gateway SET restore_snapshot = 2'
+	sleep 1
+	go_on_restoring
+	eventually 10 row_is state ready
+	has_forgotten late
+	[ "$(row 'restore_wanted || restore_snapshot')" = 12 ]
+	wg restart
+	remembers late
+	[ "$(row restore_wanted)" = 0 ]
+}

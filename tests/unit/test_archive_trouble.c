@@ -3,7 +3,9 @@
 #include "config.h"
 
 #include <signal.h>
+#include <stdarg.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 
 #include "unit/snapshot_world.h"
 
@@ -166,6 +168,137 @@ static void test_spoilt(void)
 	world_remove(&world);
 }
 
+static int vanished; /* so often there is nothing of the name "folder" */
+
+int openat(int fd, const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list args;
+
+	va_start(args, flags);
+	if (flags & O_CREAT)
+		mode = va_arg(args, mode_t);
+	va_end(args);
+	if (vanished > 0 && strcmp(path, "folder") == 0) {
+		vanished--;
+		errno = ENOENT;
+		return -1;
+	}
+	return (int)syscall(SYS_openat, fd, path, flags, mode);
+}
+
+static void test_come_again(void)
+{
+	struct archive_summary summary;
+	struct world world;
+	char path[256];
+	struct err err;
+
+	world_make(&world);
+	world_path(path, world.state, "folder");
+	if (mkdir(path, 0755) != 0)
+		abort();
+	world_write(world.state, "folder/x", "x");
+	world_write(world.state, "other", "x");
+	vanished = 1;
+	ok(world_create(&world, NULL, &summary, &err) == 0 && vanished == 0 &&
+		   world_extract(&world, summary.sha256, &err) == 0 &&
+		   world_has(world.out, "other") &&
+		   !world_has(world.out, "folder"),
+	   "a folder that vanished and came again is left out whole");
+	world_remove(&world);
+}
+
+/* How long nothing was said, and how often the last was said. */
+struct silence {
+	int64_t last_ms, longest_ms;
+	int64_t bytes, times;
+};
+
+static void hear(void *user, int64_t bytes, int64_t files)
+{
+	struct silence *silence = user;
+	int64_t now_ms = clock_wall_ms();
+
+	(void)files;
+	if (now_ms - silence->last_ms > silence->longest_ms)
+		silence->longest_ms = now_ms - silence->last_ms;
+	silence->last_ms = now_ms;
+	silence->times = bytes == silence->bytes ? silence->times + 1 : 1;
+	silence->bytes = bytes;
+}
+
+static void test_read_back(void)
+{
+	struct silence silence = { .last_ms = clock_wall_ms() };
+	struct archive_summary summary;
+	struct world world;
+	struct err err;
+	int result;
+
+	world_make(&world);
+	make_noise(world.state, 400);
+	world.report.progress = hear;
+	world.report.user = &silence;
+	result = world_create(&world, NULL, &summary, &err);
+	ok(result == 0 && silence.bytes == 400 * 65536 && silence.times > 25,
+	   "what is read back is progress: %lld times",
+	   (long long)silence.times);
+	world_remove(&world);
+}
+
+/* Locked for so long. */
+static pid_t start_locking(const struct world *world, const char *name)
+{
+	char path[256], byte;
+	int ends[2];
+	pid_t pid;
+
+	if (pipe(ends) != 0 || (pid = fork()) < 0)
+		abort();
+	if (pid == 0) {
+		sqlite3 *database = NULL;
+
+		world_path(path, world->state, name);
+		if (sqlite3_open(path, &database) != SQLITE_OK ||
+		    sqlite3_exec(database, "BEGIN EXCLUSIVE", NULL, NULL,
+				 NULL) != SQLITE_OK ||
+		    write(ends[1], "x", 1) != 1)
+			abort();
+		(void)deadline_pause(deadline_never(), 4000);
+		_exit(0);
+	}
+	(void)close(ends[1]);
+	if (read(ends[0], &byte, 1) != 1)
+		abort();
+	(void)close(ends[0]);
+	return pid;
+}
+
+static void test_slow_database(void)
+{
+	struct silence silence = { .longest_ms = 0 };
+	struct archive_summary summary;
+	struct world world;
+	struct err err;
+	pid_t child;
+	int result;
+
+	world_make(&world);
+	if (!world_sql(world.state, "a.db", "CREATE TABLE t (a)"))
+		abort();
+	child = start_locking(&world, "a.db");
+	world.report.progress = hear;
+	world.report.user = &silence;
+	silence.last_ms = clock_wall_ms();
+	result = world_create(&world, NULL, &summary, &err);
+	ok(result == 0 && silence.longest_ms < 3000,
+	   "a copy that takes long is progress: %lld ms without",
+	   (long long)silence.longest_ms);
+	stop(child);
+	world_remove(&world);
+}
+
 /* A disk of 1 MB for what is made. */
 static void test_full_disk(void)
 {
@@ -205,6 +338,9 @@ int main(void)
 {
 	test_changing();
 	test_spoilt();
+	test_come_again();
+	test_read_back();
+	test_slow_database();
 	test_full_disk();
 	return done_testing();
 }

@@ -323,6 +323,29 @@ static void test_several(void)
 	settings_unref(settings);
 }
 
+#define BACKUP(port, directory, to)                                            \
+	"\"address\": \"127.0.0.1:" port "\", \"mount\": \"/" port             \
+	"\", \"backup\": {\"directory\": \"" directory "\", \"to\": \"" to     \
+	"\"}"
+
+static void test_several_backups(void)
+{
+	refuses(TWO(BACKUP("1", "/a/x", "/t"), BACKUP("2", "/a", "/t")),
+		":3: gateways.b.backup.directory: '/a' and that of another "
+		"gateway, '/a/x' lie in one another",
+		"a state in another one");
+	refuses(TWO(BACKUP("1", "/a", "/b/snapshots"), BACKUP("2", "/b", "/t")),
+		":3: gateways.b.backup.directory: '/b' and the 'to' of another "
+		"gateway, '/b/snapshots' lie in one another",
+		"another one's snapshots in a state");
+	refuses(TWO(BACKUP("1", "/a", "/t"), BACKUP("2", "/b", "/a/snapshots")),
+		":3: gateways.b.backup.to: '/a/snapshots' and the 'directory' "
+		"of another gateway, '/a' lie in one another",
+		"snapshots in another one's state");
+	takes(TWO(BACKUP("1", "/a", "/t"), BACKUP("2", "/b", "/t")),
+	      "two states with one place for snapshots");
+}
+
 static void test_nearest(void)
 {
 	struct nearest nearest = { .wanted = "stauts" };
@@ -346,6 +369,7 @@ int main(void)
 	test_commands();
 	test_headers();
 	test_several();
+	test_several_backups();
 	test_nearest();
 	world_end();
 	return done_testing();

@@ -1,6 +1,7 @@
 /* Walking a state folder; seeing whether it changed. */
 #include "config.h"
 
+#include <dlfcn.h>
 #include <sys/mount.h>
 
 #include "unit/snapshot_world.h"
@@ -39,9 +40,36 @@ static void make_folder(const struct world *world, const char *name)
 		abort();
 }
 
+static bool twice; /* the first name of a folder is told so */
+
+int scandirat(int fd, const char *path, struct dirent ***ret,
+	      int (*choose)(const struct dirent *),
+	      int (*compare)(const struct dirent **, const struct dirent **))
+{
+	int (*real)(int, const char *, struct dirent ***,
+		    int (*)(const struct dirent *),
+		    int (*)(const struct dirent **, const struct dirent **));
+	int count;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "scandirat");
+	count = real(fd, path, ret, choose, compare);
+	if (!twice || count < 1)
+		return count;
+	*ret = reallocarray(*ret, (size_t)count + 1, sizeof(**ret));
+	if (!*ret)
+		abort();
+	memmove(*ret + 1, *ret, (size_t)count * sizeof(**ret));
+	(*ret)[0] = malloc((*ret)[1]->d_reclen);
+	if (!(*ret)[0])
+		abort();
+	memcpy((*ret)[0], (*ret)[1], (*ret)[1]->d_reclen);
+	return count + 1;
+}
+
 struct seen {
 	char paths[1024];
 	int stop_after;
+	const char *stay_out;
 };
 
 static int see(const struct tree_entry *entry, void *user, struct err *err)
@@ -52,6 +80,8 @@ static int see(const struct tree_entry *entry, void *user, struct err *err)
 	(void)err;
 	(void)snprintf(seen->paths + len, sizeof(seen->paths) - len, "[%s]",
 		       entry->path);
+	if (seen->stay_out && strcmp(entry->path, seen->stay_out) == 0)
+		return TREE_STAY_OUT;
 	return --seen->stop_after == 0 ? 7 : 0;
 }
 
@@ -81,6 +111,20 @@ static void test_walk(void)
 	ok(tree_walk(world.state, exclude, see, &seen, &err) == 7 &&
 		   strcmp(seen.paths, "[][B][a]") == 0,
 	   "non-zero ends the walk");
+	seen = (struct seen){ .stay_out = "b" };
+	ok(tree_walk(world.state, exclude, see, &seen, &err) == 0 &&
+		   strcmp(seen.paths, "[][B][a][b]") == 0,
+	   "a folder to stay out of is not entered: %s", seen.paths);
+	seen = (struct seen){ .stay_out = "" };
+	ok(tree_walk(world.state, exclude, see, &seen, &err) == -1 &&
+		   err.code == ERR_MISSING,
+	   "nor is there anything without the first one");
+	seen = (struct seen){ .stop_after = 0 };
+	twice = true;
+	ok(tree_walk(world.state, exclude, see, &seen, &err) == 0 &&
+		   strcmp(seen.paths, "[][B][a][b][b/10][b/2]") == 0,
+	   "what a folder tells twice is walked once: %s", seen.paths);
+	twice = false;
 	if (geteuid() == 0) {
 		(void)snprintf(path, sizeof(path), "%s/b", world.state);
 		if (mount(world.root, path, NULL, MS_BIND, NULL) == 0) {
