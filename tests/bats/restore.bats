@@ -475,3 +475,59 @@ more_restores_than() {
 	wg start
 	eventually 5 no_remains
 }
+
+@test "a folder mounted within the state: refused, and what is in it stays" {
+	((EUID == 0)) || skip "needs root, to mount"
+	unshare -m --propagation private sh -c 'echo ready; exec sleep 600' \
+		>"$RUN/ready" 3>&- &
+	enter $! "$RUN/ready"
+	write_state_config
+	wg start
+	remember early
+	wg backup
+	wg stop
+	mkdir "$DATA/workspace" "$RUN/elsewhere"
+	echo mine >"$RUN/elsewhere/mine"
+	"${ENTER[@]}" mount --bind "$RUN/elsewhere" "$DATA/workspace"
+	run wg restore
+	[ "$status" -eq 1 ]
+	[[ $output == *"$DATA/workspace' is a mount point in"* ]] || fail "$output"
+	[ "$(cat "$RUN/elsewhere/mine")" = mine ]
+	no_remains
+	"${ENTER[@]}" umount "$DATA/workspace"
+	wg restore
+	remembers early
+	eventually 5 no_remains
+}
+
+# A restore whose phases take 2 s each, as it says.
+slow_restore() {
+	mkdir "$RUN/bin"
+	cp "$WAKEGATE" "$RUN/bin/wakegate"
+	WAKEGATE=$RUN/bin/wakegate
+	cat >"$RUN/bin/wakegate-snapshot" <<-END
+		#!/bin/sh
+		if [ "\$4" = restore ]; then
+			echo '{"phase":"fetch","snapshot":1,"bytes":1,"total":2,"files":0}'
+			sleep 2
+			echo '{"phase":"unpack","snapshot":1,"bytes":1,"total":2,"files":0}'
+			sleep 2
+		fi
+		exec '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
+	END
+	chmod +x "$RUN/bin/wakegate-snapshot"
+	write_state_config '.gateways.fake.backup.restore_timeout_s = 2'
+}
+
+@test "the deadline is each phase's own" {
+	write_state_config
+	wg start
+	remember early
+	wg backup
+	wg stop
+	rm -rf "${DATA:?}"
+	slow_restore
+	wg start
+	remembers early
+	[ "$(events_of restore_failed)" -eq 0 ]
+}
