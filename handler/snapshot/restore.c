@@ -191,6 +191,7 @@ static int unpack(struct restore *restore, struct err *err)
 		return -1;
 	if (unpack_into(restore, &swap, covered ? place : NULL, deadline,
 			err)) {
+		tell_phase(&job->tell, "clean", 0); /* takes its time too */
 		swap_abandon(&swap);
 		return -1;
 	}

@@ -501,19 +501,23 @@ more_restores_than() {
 }
 
 # A restore whose phases take 2 s each, as it says.
+# slow_restore PROGRAM...: and then goes on so.
 slow_restore() {
 	mkdir "$RUN/bin"
 	cp "$WAKEGATE" "$RUN/bin/wakegate"
 	WAKEGATE=$RUN/bin/wakegate
 	cat >"$RUN/bin/wakegate-snapshot" <<-END
 		#!/bin/sh
-		if [ "\$4" = restore ]; then
+		if [ "\$3" = restore ]; then
 			echo '{"phase":"fetch","snapshot":1,"bytes":1,"total":2,"files":0}'
 			sleep 2
 			echo '{"phase":"unpack","snapshot":1,"bytes":1,"total":2,"files":0}'
 			sleep 2
+			set -- $* "\$@"
+		else
+			set -- '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
 		fi
-		exec '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
+		exec "\$@"
 	END
 	chmod +x "$RUN/bin/wakegate-snapshot"
 	write_state_config '.gateways.fake.backup.restore_timeout_s = 2'
@@ -526,8 +530,26 @@ slow_restore() {
 	wg backup
 	wg stop
 	rm -rf "${DATA:?}"
-	slow_restore
+	slow_restore "$TOP_BUILDDIR/wakegate-snapshot"
 	wg start
 	remembers early
 	[ "$(events_of restore_failed)" -eq 0 ]
+}
+
+@test "so is that of the removal of what a restore had unpacked" {
+	command -v strace >/dev/null || skip "needs strace"
+	write_state_config
+	wg start
+	remember early
+	wg backup
+	wg stop
+	rm -rf "${DATA:?}"
+	truncate -s -50 "$(newest)"
+	slow_restore strace -D -o "$RUN/stopped" -e trace=rmdir \
+		-e inject=rmdir:delay_enter=1000000 \
+		"$TOP_BUILDDIR/wakegate-snapshot"
+	run wg start
+	[ "$status" -eq 1 ] || fail "$output"
+	[[ $output == *"is damaged"* ]] || fail "$output"
+	no_remains
 }
