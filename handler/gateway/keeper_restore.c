@@ -85,6 +85,7 @@ struct restore {
 	int64_t began_ms;
 	int64_t snapshot; /* that restore_begin was written for */
 	int64_t steps;
+	char phase[sizeof(((struct snapshot_progress *)0)->phase)];
 	struct deadline deadline;
 	struct deadline show;
 };
@@ -137,7 +138,8 @@ static int start(struct restore *restore, struct err *err)
 	return 0;
 }
 
-/* Fetching may take as long as bytes come; all else has restore_timeout_s. */
+/* Fetching may take as long as bytes come; each other phase has restore_timeout_s, as
+ * for wakegate-snapshot itself. */
 static void take_progress(struct restore *restore)
 {
 	const struct snapshot_progress *progress = &restore->run.progress;
@@ -148,9 +150,11 @@ static void take_progress(struct restore *restore)
 	if (restore->steps == progress->steps)
 		return;
 	restore->steps = progress->steps;
-	if (strcmp(progress->phase, "fetch") == 0 &&
-	    progress->bytes != row->progress_bytes)
+	if (strcmp(progress->phase, restore->phase) != 0 ||
+	    (strcmp(progress->phase, "fetch") == 0 &&
+	     progress->bytes != row->progress_bytes))
 		restore->deadline = deadline_in(timeout_ms(keeper) + GRACE_MS);
+	memcpy(restore->phase, progress->phase, sizeof(restore->phase));
 	row->progress_bytes = progress->bytes;
 	row->progress_total = progress->total;
 	if (progress->snapshot != 0 &&
@@ -262,13 +266,27 @@ static enum lifecycle_action start_empty(struct keeper *keeper,
 	return keeper_decide(keeper, EVENT_RESTORED);
 }
 
+/* What a killed one left goes. What bears a marker is a state that it had not touched
+ * yet: all since the last snapshot is there, so it goes only when it is dead. */
+static void clear_mounts(struct keeper *keeper)
+{
+	enum marker_kind kind = MARKER_NONE;
+	struct err err;
+	bool bare = marker_look(keeper->gateway->backup.directory,
+				store_id(keeper->store), deadline_in(LOOK_MS),
+				&kind, &err) == 0 &&
+		    kind == MARKER_NONE;
+
+	tend_mounts(keeper, bare ? "unmount" : "mend");
+}
+
 static enum lifecycle_action failed(struct restore *restore)
 {
 	const struct snapshot_result *result = &restore->run.result;
 	struct keeper *keeper = restore->keeper;
 	char detail[DETAIL_BYTES];
 
-	tend_mounts(keeper, "unmount"); /* what a killed one left */
+	clear_mounts(keeper);
 	keeper->row.progress_bytes = 0;
 	keeper->row.progress_total = 0;
 	if (keeper->lost)

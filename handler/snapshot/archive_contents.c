@@ -73,12 +73,21 @@ int contents_open(struct contents *contents, char *block, struct err *err)
 	return 0;
 }
 
+/* What lies behind its new end looks like a hole. */
+static bool has_shrunk(const struct contents *contents)
+{
+	struct stat now;
+
+	return fstat(contents->fd, &now) == 0 &&
+	       now.st_size < contents->status.st_size;
+}
+
 void contents_map(const struct contents *contents, struct archive_entry *entry)
 {
 	const struct stat *status = &contents->status;
 	off_t at = 0;
 
-	if (status->st_blocks * 512 >= status->st_size)
+	if (contents->whole || status->st_blocks * 512 >= status->st_size)
 		return;
 	for (int i = 0; at < status->st_size; i++) {
 		off_t data = lseek(contents->fd, at, SEEK_DATA);
@@ -100,6 +109,8 @@ void contents_map(const struct contents *contents, struct archive_entry *entry)
 	/* an end that is a hole needs an entry behind it */
 	if (at < status->st_size)
 		archive_entry_sparse_add_entry(entry, status->st_size, 0);
+	if (has_shrunk(contents))
+		archive_entry_sparse_clear(entry);
 }
 
 static int put(struct packer *packer, const void *data, size_t len,
@@ -127,18 +138,29 @@ static int put_hole(struct packer *packer, off_t len, struct err *err)
 	return 0;
 }
 
+static int shrank(const struct contents *contents, struct err *err)
+{
+	return err_set(err, ERR_BUSY, "'%s' shrank while it was read",
+		       contents->path);
+}
+
 /* Where data goes on at or after at; the end when nothing follows. */
-static off_t next_data(const struct contents *contents, off_t at)
+static int next_data(const struct contents *contents, off_t at, off_t *ret,
+		     struct err *err)
 {
 	off_t size = contents->status.st_size;
 	off_t data;
 
+	*ret = at;
 	if (contents->status.st_blocks * 512 >= size)
-		return at;
+		return 0;
 	data = lseek(contents->fd, at, SEEK_DATA);
-	if (data < 0)
-		return errno == ENXIO ? size : at;
-	return data < size ? data : size;
+	if (data < 0 && errno != ENXIO)
+		return 0;
+	if (data < 0 && has_shrunk(contents))
+		return shrank(contents, err);
+	*ret = data >= 0 && data < size ? data : size;
+	return 0;
 }
 
 static int pack_rest(const struct contents *contents, struct packer *packer,
@@ -147,12 +169,14 @@ static int pack_rest(const struct contents *contents, struct packer *packer,
 	off_t size = contents->status.st_size;
 
 	while (at < size) {
-		off_t data = next_data(contents, at);
-		size_t len = size - data < ARCHIVE_BLOCK_BYTES
-				     ? (size_t)(size - data)
-				     : ARCHIVE_BLOCK_BYTES;
 		ssize_t got;
+		size_t len;
+		off_t data;
 
+		if (next_data(contents, at, &data, err))
+			return -1;
+		len = size - data < ARCHIVE_BLOCK_BYTES ? (size_t)(size - data)
+							: ARCHIVE_BLOCK_BYTES;
 		if (put_hole(packer, data - at, err))
 			return -1;
 		got = read_at(contents->fd, packer->block, len, data);
@@ -160,9 +184,7 @@ static int pack_rest(const struct contents *contents, struct packer *packer,
 			return err_errno(err, "cannot read '%s'",
 					 contents->path);
 		if (got < (ssize_t)len)
-			return err_set(err, ERR_BUSY,
-				       "'%s' shrank while it was read",
-				       contents->path);
+			return shrank(contents, err);
 		if (put(packer, packer->block, len, err))
 			return -1;
 		at = data + (off_t)len;

@@ -2,9 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -14,6 +18,7 @@
 #include "base/banned.h"
 
 #define FLUSH_BYTES  (32 << 20)
+#define DEATH_MS     200
 #define FOLDER_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* A member that is being unpacked. */
@@ -330,16 +335,38 @@ static int take_path(struct archive_entry *entry, char ret[PATH_MAX],
 	return 0;
 }
 
+/* Did what it was given make the check crash? One that was killed, because memory
+ * was short, say, tells nothing. */
+static bool has_crashed(const struct unpacker *unpacker)
+{
+	const struct child *child = &unpacker->child;
+	struct deadline deadline = deadline_in(DEATH_MS);
+	siginfo_t how = { 0 };
+	char byte;
+
+	if (deadline_poll(child->fd, POLLIN, unpacker->deadline) <= 0 ||
+	    recv(child->fd, &byte, 1, MSG_PEEK) > 0)
+		return false;
+	while (waitid(P_PID, (id_t)child->pid, &how,
+		      WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       how.si_pid == 0 && deadline_pause(deadline, 1))
+		;
+	return (how.si_code == CLD_KILLED || how.si_code == CLD_DUMPED) &&
+	       (how.si_status == SIGSEGV || how.si_status == SIGBUS ||
+		how.si_status == SIGABRT);
+}
+
 static int finish_check(struct unpacker *unpacker, struct err *err)
 {
 	const char *path = unpacker->databases[unpacker->databases_done];
+	bool crashed = has_crashed(unpacker);
 
 	unpacker->databases_done++;
 	unpacker->checking = false;
 	if (child_answer(&unpacker->child, unpacker->deadline, err) == 0)
 		return 0;
 	if (err->code == ERR_CLOSED)
-		err->code = ERR_CORRUPT; /* it made the check crash */
+		err->code = crashed ? ERR_CORRUPT : ERR_SYSTEM;
 	return err_context(err, "'%s'", path + strlen(unpacker->into) + 1);
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,17 @@ static int remove_entry(const FTSENT *entry)
 	}
 }
 
+/* Also a folder of the same file system that is mounted a second time. */
+static bool is_mount_root(const FTSENT *entry)
+{
+	struct statx more;
+
+	return statx(AT_FDCWD, entry->fts_accpath,
+		     AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE,
+		     &more) == 0 &&
+	       (more.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 int files_remove_tree(const char *path, struct err *err)
 {
 	char *const roots[] = { (char *)(uintptr_t)path, NULL };
@@ -141,7 +153,10 @@ int files_remove_tree(const char *path, struct err *err)
 	while ((entry = fts_read(tree))) {
 		if (entry->fts_info == FTS_NS && entry->fts_errno == ENOENT)
 			continue;
-		if (remove_entry(entry) != 0 && errno != ENOENT && failed == 0)
+		if (entry->fts_info == FTS_D && is_mount_root(entry))
+			(void)fts_set(tree, entry, FTS_SKIP);
+		else if (remove_entry(entry) != 0 && errno != ENOENT &&
+			 failed == 0)
 			failed = errno;
 	}
 	(void)fts_close(tree);

@@ -22,8 +22,9 @@ int files_rename(const char *from, const char *to, struct err *err);
 /* Syncs the folder that path is in. */
 int files_sync_parent(const char *path, struct err *err);
 
-/* Removes all that the path is, without following a symlink or leaving its file
- * system. What is not there is removed already. */
+/* Removes all that the path is, without following a symlink or touching what is in
+ * a folder that something is mounted on: that folder stays, which is an error. What
+ * is not there is removed already. */
 int files_remove_tree(const char *path, struct err *err);
 
 #endif

@@ -10,7 +10,9 @@
 #define WAKEGATE_MOUNTINFO_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 
 struct mount_line {
@@ -31,5 +33,21 @@ int mountinfo_next(char **rest, struct mount_line *ret, struct err *err);
 
 /* Is the word one of these, separated by commas? */
 bool mountinfo_has(const char *options, const char *word);
+
+/* Those that we see: all of /proc/self/mountinfo. */
+struct mounts {
+	char *text; /* the strings of the lines lie here */
+	struct mount_line *lines;
+	size_t count;
+};
+
+#define CLEANUP_MOUNTS CLEANUP(mounts_free)
+
+int mounts_read(struct mounts *ret, struct err *err);
+void mounts_free(struct mounts *mounts);
+
+/* How many there are at exactly that path; the topmost, or NULL. */
+size_t mounts_at(const struct mounts *mounts, const char *path,
+		 const struct mount_line **ret);
 
 #endif

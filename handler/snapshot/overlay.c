@@ -19,6 +19,18 @@
 
 /* --- look ------------------------------------------------------------------- */
 
+/* ERR_CORRUPT: what serves it is gone. Other errors are not the mount's. */
+static int no_answer(const char *path, struct err *err)
+{
+	bool dead = errno == ENOTCONN || errno == ECONNABORTED ||
+		    errno == EIO || errno == ESTALE;
+
+	(void)err_errno(err, "cannot read '%s'", path);
+	if (dead)
+		err->code = ERR_CORRUPT;
+	return -1;
+}
+
 /* In a child. Each of these asks a FUSE daemon; stat(2) alone may not. */
 static int answers(const void *argument, struct err *err)
 {
@@ -28,7 +40,7 @@ static int answers(const void *argument, struct err *err)
 	struct stat status;
 
 	if (!folder)
-		return err_errno(err, "cannot open '%s'", path);
+		return no_answer(path, err);
 	errno = 0;
 	(void)readdir(folder);
 	if (errno == 0 && statfs(path, &space) == 0)
@@ -36,7 +48,7 @@ static int answers(const void *argument, struct err *err)
 		(void)fstatat(dirfd(folder), ".wakegate-look", &status,
 			      AT_SYMLINK_NOFOLLOW);
 	if (errno != 0 && errno != ENOENT)
-		(void)err_errno(err, "cannot read '%s'", path);
+		(void)no_answer(path, err);
 	else
 		path = NULL;
 	(void)closedir(folder);
@@ -74,17 +86,36 @@ static const struct mount_line *find_lower(const struct mounts *mounts,
 	return *ret_count == 1 ? found : NULL;
 }
 
+/* Only what is surely dead is STALE: a healthy one would be lost with it. */
+static int ask(const struct mount_line *merged, const struct mount_line *lower,
+	       enum overlay_health *ret, struct err *err)
+{
+	struct deadline deadline = deadline_in(OVERLAY_LOOK_MS);
+	bool by_fuse = strncmp(merged->type, "fuse", 4) == 0 ||
+		       strncmp(lower->type, "fuse", 4) == 0;
+	struct err why;
+
+	*ret = OVERLAY_MOUNTED;
+	if (overlay_aside(answers, merged->at, deadline, &why) == 0 &&
+	    overlay_aside(answers, lower->at, deadline, &why) == 0)
+		return 0;
+	*ret = OVERLAY_STALE;
+	if (why.code == ERR_CORRUPT || (why.code == ERR_TIMEOUT && by_fuse))
+		return 0;
+	*err = why;
+	return err_context(err, "cannot tell whether '%.128s' answers",
+			   merged->at);
+}
+
 int overlay_look(const char *directory, const char *place,
 		 enum overlay_health *ret, struct err *err)
 {
 	CLEANUP_MOUNTS struct mounts mounts = { 0 };
 	const struct mount_line *lower;
 	const struct mount_line *merged;
-	struct deadline deadline = deadline_in(OVERLAY_LOOK_MS);
 	struct overlay_paths paths;
 	size_t lowers;
 	size_t count;
-	struct err why;
 
 	if (overlay_paths(&paths, directory, place, err) ||
 	    mounts_read(&mounts, err))
@@ -97,10 +128,7 @@ int overlay_look(const char *directory, const char *place,
 	if (count != 1 || !merged || !lower ||
 	    !is_type(merged, "overlay", "fuse.fuse-overlayfs"))
 		return 0;
-	if (overlay_aside(answers, merged->at, deadline, &why) == 0 &&
-	    overlay_aside(answers, lower->at, deadline, &why) == 0)
-		*ret = OVERLAY_MOUNTED;
-	return 0;
+	return ask(merged, lower, ret, err);
 }
 
 /* --- clear ------------------------------------------------------------------ */

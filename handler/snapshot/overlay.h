@@ -49,7 +49,9 @@ enum overlay_health {
 	OVERLAY_STALE,	 /* stacked, dead, hung, or not ours: to be cleared */
 };
 
-/* By /proc/self/mountinfo and a look from a child (5 s at most). */
+/* By /proc/self/mountinfo and a look from a child (5 s at most). A look that fails
+ * otherwise than a dead mount makes it (no memory, a slow disk below the kernel's
+ * own) is an error: it says nothing of the overlay. */
 int overlay_look(const char *directory, const char *place,
 		 enum overlay_health *ret, struct err *err);
 
@@ -58,6 +60,11 @@ int overlay_look(const char *directory, const char *place,
  * mountinfo shows none. Ends those daemons, removes lower-*. Loop devices go with
  * the mounts. ERR_TIMEOUT, ERR_SYSTEM: something is still mounted. */
 int overlay_clear(const char *directory, const char *place,
+		  struct deadline deadline, struct err *err);
+
+/* Is the image there, with that digest? For before overlay_clear(). Errors as
+ * overlay_mount(). */
+int overlay_check(const char *path, const char *sha256,
 		  struct deadline deadline, struct err *err);
 
 /* Checks the image's digest (see overlay_remember()), mounts it, and an overlay with

@@ -70,6 +70,17 @@ static int open_image(const char *path, const char *sha256,
 	return STEAL_FD(fd);
 }
 
+int overlay_check(const char *path, const char *sha256,
+		  struct deadline deadline, struct err *err)
+{
+	int fd = open_image(path, sha256, deadline, err);
+
+	if (fd < 0)
+		return -1;
+	(void)close(fd);
+	return 0;
+}
+
 /* --- folders ---------------------------------------------------------------- */
 
 static int make_folder(const char *path, struct err *err)

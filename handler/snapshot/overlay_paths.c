@@ -7,113 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
 #include "snapshot/child.h"
 #include "snapshot/overlay_private.h"
 
 #include "base/banned.h"
 
-#define MOUNTINFO_BYTES_MAX (16 << 20)
-#define READ_BYTES	    65536
-#define MOUNTS_MAX	    100000
-#define SYMLINKS_MAX	    16
-
-static int read_text(struct buffer *text, struct err *err)
-{
-	CLEANUP_FD int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	ssize_t got;
-	char *room;
-
-	if (fd < 0)
-		return err_errno(err, "cannot open '/proc/self/mountinfo'");
-	do {
-		room = buffer_room(text, READ_BYTES);
-		if (!room)
-			return err_set(err, ERR_LIMIT, "too many mounts");
-		got = read(fd, room, READ_BYTES);
-		if (got < 0)
-			return err_errno(err, "cannot read mountinfo");
-		text->len += (size_t)got;
-	} while (got > 0);
-	return 0;
-}
-
-static int parse(struct mounts *mounts, struct err *err)
-{
-	char *rest = mounts->text;
-	size_t lines = 0;
-	int more;
-
-	for (const char *c = rest; *c; c++)
-		lines += *c == '\n';
-	if (lines > MOUNTS_MAX)
-		return err_set(err, ERR_LIMIT, "too many mounts");
-	mounts->lines = calloc(lines + 1, sizeof(*mounts->lines));
-	if (!mounts->lines)
-		return err_set(err, ERR_LIMIT, "out of memory");
-	while ((more = mountinfo_next(&rest, &mounts->lines[mounts->count],
-				      err)) > 0)
-		mounts->count++;
-	return more;
-}
-
-int mounts_read(struct mounts *ret, struct err *err)
-{
-	struct buffer text = BUFFER_INIT(MOUNTINFO_BYTES_MAX);
-	struct mounts mounts = { 0 };
-
-	if (read_text(&text, err)) {
-		buffer_free(&text);
-		return -1;
-	}
-	if (!buffer_text(&text)) {
-		buffer_free(&text);
-		return err_set(err, ERR_LIMIT, "out of memory");
-	}
-	mounts.text = STEAL_PTR(text.data);
-	if (parse(&mounts, err)) {
-		mounts_free(&mounts);
-		return -1;
-	}
-	*ret = mounts;
-	return 0;
-}
-
-void mounts_free(struct mounts *mounts)
-{
-	free(mounts->text);
-	free(mounts->lines);
-	*mounts = (struct mounts){ 0 };
-}
-
-static bool carries_one_there(const struct mounts *mounts,
-			      const struct mount_line *mount)
-{
-	for (size_t i = 0; i < mounts->count; i++)
-		if (mounts->lines[i].parent == mount->id &&
-		    &mounts->lines[i] != mount &&
-		    strcmp(mounts->lines[i].at, mount->at) == 0)
-			return true;
-	return false;
-}
-
-size_t mounts_at(const struct mounts *mounts, const char *path,
-		 const struct mount_line **ret)
-{
-	size_t count = 0;
-
-	*ret = NULL;
-	for (size_t i = 0; i < mounts->count; i++) {
-		const struct mount_line *mount = &mounts->lines[i];
-
-		if (strcmp(mount->at, path) != 0)
-			continue;
-		count++;
-		if (!carries_one_there(mounts, mount))
-			*ret = mount;
-	}
-	return count;
-}
+#define SYMLINKS_MAX 16
 
 /* What is not there can't be a mount point: then its name is as it was given. */
 static int resolve_parent(char ret[PATH_MAX], const char *parent,

@@ -18,21 +18,6 @@
 
 #define OVERLAY_LOOK_MS 5000 /* what has not answered by then hangs */
 
-struct mounts {
-	char *text; /* the strings of the lines lie here */
-	struct mount_line *lines;
-	size_t count;
-};
-
-#define CLEANUP_MOUNTS CLEANUP(mounts_free)
-
-int mounts_read(struct mounts *ret, struct err *err);
-void mounts_free(struct mounts *mounts);
-
-/* How many there are at exactly that path; the topmost, or NULL. */
-size_t mounts_at(const struct mounts *mounts, const char *path,
-		 const struct mount_line **ret);
-
 /* Absolute, without symlinks, as mountinfo has them. */
 struct overlay_paths {
 	char directory[PATH_MAX];

@@ -22,6 +22,7 @@
 #include "base/banned.h"
 
 #define FETCH_MAX_MS ((int64_t)6 * 3600 * 1000)
+#define MARKER_ASIDE MARKER_NAME ".old" /* while it is not sure yet */
 
 struct restore {
 	struct job *job;
@@ -123,7 +124,11 @@ static int fetch(struct restore *restore, struct err *err)
 	memcpy(row->path, path, sizeof(path));
 	if (manifest_write(row, err))
 		return -1;
-	return store_snapshot_write(job->store, row, err);
+	if (store_snapshot_write(job->store, row, err)) {
+		err->code = ERR_STORE; /* the archive is well */
+		return -1;
+	}
+	return 0;
 }
 
 static int write_marker(struct restore *restore, const char *folder,
@@ -140,8 +145,10 @@ static int write_marker(struct restore *restore, const char *folder,
 	return marker_write(folder, &marker, err);
 }
 
+/* covering: the place of the overlay that is the state until then; or NULL. */
 static int unpack_into(struct restore *restore, struct swap *swap,
-		       struct deadline deadline, struct err *err)
+		       const char *covering, struct deadline deadline,
+		       struct err *err)
 {
 	struct job *job = restore->job;
 	struct snapshot_row *row = &restore->row;
@@ -155,6 +162,9 @@ static int unpack_into(struct restore *restore, struct swap *swap,
 	if (deadline_passed(deadline))
 		return err_set(err, ERR_TIMEOUT, "not restored in %d s",
 			       job->backup->restore_timeout_s);
+	if (covering &&
+	    overlay_clear(job->backup->directory, covering, deadline, err))
+		return -1;
 	return swap_commit(swap, err);
 }
 
@@ -166,19 +176,44 @@ static int unpack(struct restore *restore, struct err *err)
 	enum overlay_health health;
 	char place[PATH_MAX];
 	struct swap swap;
+	bool ours, covered;
 
 	tell_phase(&job->tell, "unpack", restore->row.content_bytes);
 	job_overlay_place(job, place, sizeof(place));
-	/* what is mounted where no overlay of ours ever was is somebody else's */
-	if (overlay_look(directory, place, &health, err) ||
-	    (health != OVERLAY_NONE && has_overlays(place) &&
-	     overlay_clear(directory, place, deadline, err)) ||
-	    swap_begin(&swap, directory, err))
+	if (overlay_look(directory, place, &health, err))
 		return -1;
-	if (unpack_into(restore, &swap, deadline, err)) {
+	/* what is mounted where no overlay of ours ever was is somebody else's */
+	ours = has_overlays(place);
+	covered = ours && health == OVERLAY_MOUNTED;
+	if ((ours && health == OVERLAY_STALE &&
+	     overlay_clear(directory, place, deadline, err)) ||
+	    swap_begin(&swap, directory, covered, err))
+		return -1;
+	if (unpack_into(restore, &swap, covered ? place : NULL, deadline,
+			err)) {
+		tell_phase(&job->tell, "clean", 0); /* takes its time too */
 		swap_abandon(&swap);
 		return -1;
 	}
+	return 0;
+}
+
+/* What an earlier way left below is older from now on: when the mount has gone, after
+ * a reboot, it must not be taken for the state. */
+static int mark_mounted(struct restore *restore, int below_fd, struct err *err)
+{
+	bool aside = below_fd >= 0 && renameat(below_fd, MARKER_NAME, below_fd,
+					       MARKER_ASIDE) == 0;
+
+	if (write_marker(restore, restore->job->backup->directory,
+			 restore->row.id, err)) {
+		if (aside)
+			(void)renameat(below_fd, MARKER_ASIDE, below_fd,
+				       MARKER_NAME);
+		return -1;
+	}
+	if (aside)
+		(void)unlinkat(below_fd, MARKER_ASIDE, 0);
 	return 0;
 }
 
@@ -194,18 +229,15 @@ static int mount_image(struct restore *restore, struct err *err)
 	tell_phase(&job->tell, "mount", row->bytes);
 	job_overlay_place(job, place, sizeof(place));
 	if ((!has_overlays(place) && swap_check_mount(directory, err)) ||
+	    overlay_check(row->path, row->sha256, deadline, err) ||
 	    files_make_folder(place, err) ||
 	    overlay_clear(directory, place, deadline, err))
 		return -1;
-	/* what an earlier way left below is older from now on: when the mount has
-	 * gone, after a reboot, it must not be taken for the state */
 	below_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (overlay_mount(row->path, row->sha256, directory, place,
 			  restore->generation, deadline, err))
 		return -1;
-	if (below_fd >= 0)
-		(void)unlinkat(below_fd, MARKER_NAME, 0);
-	if (write_marker(restore, directory, row->id, err)) {
+	if (mark_mounted(restore, below_fd, err)) {
 		struct err ignored;
 
 		(void)overlay_clear(directory, place, deadline, &ignored);

@@ -14,6 +14,7 @@
 #include "base/when.h"
 #include "gateway/marker.h"
 #include "snapshot/files.h"
+#include "snapshot/mountinfo.h"
 #include "snapshot/swap.h"
 
 #include "base/banned.h"
@@ -80,6 +81,26 @@ int swap_check_mount(const char *directory, struct err *err)
 		       path);
 }
 
+/* They would move with the old state, to where it is removed. */
+static int check_within(const char *path, struct err *err)
+{
+	CLEANUP_MOUNTS struct mounts mounts = { 0 };
+	size_t len = strlen(path);
+
+	if (mounts_read(&mounts, err))
+		return -1;
+	for (size_t i = 0; i < mounts.count; i++) {
+		const char *at = mounts.lines[i].at;
+
+		if (strncmp(at, path, len) == 0 && at[len] == '/')
+			return err_set(err, ERR_INVALID,
+				       "'%.200s' is a mount point in '%.200s', "
+				       "which can't be exchanged: unmount it",
+				       at, path);
+	}
+	return 0;
+}
+
 static int make_place(struct swap *swap, struct err *err)
 {
 	char when[WHEN_BYTES];
@@ -115,7 +136,8 @@ static int make_inner(struct swap *swap, struct err *err)
 	return 0;
 }
 
-int swap_begin(struct swap *ret, const char *directory, struct err *err)
+int swap_begin(struct swap *ret, const char *directory, bool covered,
+	       struct err *err)
 {
 	struct swap swap = { .place = "" };
 	char parent[PATH_MAX];
@@ -124,7 +146,8 @@ int swap_begin(struct swap *ret, const char *directory, struct err *err)
 		return -1;
 	parent_of(parent, swap.directory);
 	if (files_make_folder(parent, err) ||
-	    swap_check_mount(swap.directory, err) || make_place(&swap, err))
+	    (!covered && swap_check_mount(swap.directory, err)) ||
+	    check_within(swap.directory, err) || make_place(&swap, err))
 		return -1;
 	if (make_inner(&swap, err)) {
 		swap_abandon(&swap);

@@ -11,6 +11,7 @@
 #define WAKEGATE_SWAP_H
 
 #include <limits.h>
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "snapshot/report.h"
@@ -24,9 +25,11 @@ struct swap {
 /* ERR_INVALID: directory is a mount point, which can't be exchanged. */
 int swap_check_mount(const char *directory, struct err *err);
 
-/* Makes them, and the folders above directory when they are missing.
- * Errors as swap_check_mount(). */
-int swap_begin(struct swap *ret, const char *directory, struct err *err);
+/* Makes them, and the folders above directory when they are missing. ERR_INVALID:
+ * as swap_check_mount(), but if it is covered by a mount that the caller takes away
+ * before the commit; or something is mounted within directory. */
+int swap_begin(struct swap *ret, const char *directory, bool covered,
+	       struct err *err);
 
 /* The exchange; both sides are on the disk before and after it. */
 int swap_commit(struct swap *swap, struct err *err);

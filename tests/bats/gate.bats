@@ -99,12 +99,16 @@ stop_connections() {
 }
 
 @test "none when the keeper was killed: the gateway is adopted" {
+	local keeper
+
 	write_state_config
 	one_snapshot
 	wg start
 	remember late
 	query 'UPDATE gateway SET restore_wanted = 1'
-	kill -KILL "$(row owner_pid)"
+	keeper=$(row owner_pid)
+	kill -KILL "$keeper"
+	eventually 5 gone "$keeper"
 	wg start
 	[ "$(events_of adopted)" -eq 1 ]
 	[ "$(events_of restore_begin)" -eq 0 ]

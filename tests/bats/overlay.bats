@@ -624,3 +624,14 @@ cleared() {
 	in_world mount image 99
 	[ "$(look)" = mounted ]
 }
+
+@test "overlay: a look that fails says nothing against it" {
+	enter user
+	make_image image
+	in_world mount image 1
+	[ "$(look)" = mounted ]
+	run inside prlimit --nproc=1 "$OVERLAY" look "$W/state" "$W/place"
+	[ "$status" -eq 1 ] || fail "$output"
+	[[ $output == *"cannot tell whether"* ]] || fail "$output"
+	[ "$(look)" = mounted ]
+}

@@ -132,3 +132,86 @@ restore_timeout() {
 	[[ $output == *"is a mount point"* ]] || fail "$output"
 	inside mountpoint -q "$DATA"
 }
+
+# failed_restore ARGUMENT...: it fails, and nothing is lost by that.
+failed_restore() {
+	run wg restore "$@"
+	[ "$status" -eq 1 ] || fail "$output"
+	[ "$(row reason)" = restore_failed ] || fail "$output"
+	inside mountpoint -q "$DATA"
+	wg reset
+	wg start
+	remembers late
+	[ "$(events_of restore_done)" -eq 1 ]
+}
+
+@test "overlay: a restore that fails leaves the live state mounted" {
+	mounted
+	wg backup
+	remember late
+	printf x | dd of="$(newest 2)" bs=1 seek=5000 conv=notrunc status=none
+	failed_restore 1
+	[ "$(snapshot_count bad)" -eq 1 ]
+}
+
+@test "overlay: so does one of an archive, which replaces it when it is whole" {
+	local archive
+
+	write_state_config
+	wg start
+	wg backup
+	write_state_config '.gateways.fake.backup.restore = "overlay"'
+	remember early
+	wg backup
+	wg restore
+	remember late
+	archive=$(newest 2)
+	[[ $archive == *.tar.zst ]]
+	cp "$archive" "$RUN/archive"
+	truncate -s -50 "$archive"
+	failed_restore 1
+	cp "$RUN/archive" "$archive"
+	query "UPDATE snapshot SET state = 'complete'"
+	wg restore 1
+	has_forgotten early
+	[ "$(mounts)" -eq 0 ]
+	eventually 5 no_remains
+}
+
+# The next restore can't sync the marker that it writes.
+fail_marker() {
+	command -v strace >/dev/null || skip "needs strace"
+	mkdir "$RUN/bin"
+	cp "$WAKEGATE" "$RUN/bin/wakegate"
+	WAKEGATE=$RUN/bin/wakegate
+	: >"$RUN/stop"
+	cat >"$RUN/bin/wakegate-snapshot" <<-END
+		#!/bin/sh
+		set -- '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
+		if [ "\$4" = restore ] && rm '$RUN/stop' 2>/dev/null; then
+			set -- strace -D -o '$RUN/stopped' -e trace=fsync \
+				-e inject=fsync:error=ENOSPC "\$@"
+		fi
+		exec "\$@"
+	END
+	chmod +x "$RUN/bin/wakegate-snapshot"
+}
+
+@test "overlay: a plain state below is itself again when it can't be marked" {
+	wg start
+	remember early
+	wg backup
+	remember late
+	wg stop
+	fail_marker
+	run wg restore
+	[ "$status" -eq 1 ] || fail "$output"
+	[[ $output == *"No space left"* ]] || fail "$output"
+	[ "$(mounts)" -eq 0 ]
+	[ "$(marker store)" = "$(<"$STATE/wakegate.id")" ]
+	wg reset
+	wg start
+	remembers late
+	[ "$(events_of restore_done)" -eq 0 ]
+	wg backup
+}

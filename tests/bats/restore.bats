@@ -475,3 +475,81 @@ more_restores_than() {
 	wg start
 	eventually 5 no_remains
 }
+
+@test "a folder mounted within the state: refused, and what is in it stays" {
+	((EUID == 0)) || skip "needs root, to mount"
+	unshare -m --propagation private sh -c 'echo ready; exec sleep 600' \
+		>"$RUN/ready" 3>&- &
+	enter $! "$RUN/ready"
+	write_state_config
+	wg start
+	remember early
+	wg backup
+	wg stop
+	mkdir "$DATA/workspace" "$RUN/elsewhere"
+	echo mine >"$RUN/elsewhere/mine"
+	"${ENTER[@]}" mount --bind "$RUN/elsewhere" "$DATA/workspace"
+	run wg restore
+	[ "$status" -eq 1 ]
+	[[ $output == *"$DATA/workspace' is a mount point in"* ]] || fail "$output"
+	[ "$(cat "$RUN/elsewhere/mine")" = mine ]
+	no_remains
+	"${ENTER[@]}" umount "$DATA/workspace"
+	wg restore
+	remembers early
+	eventually 5 no_remains
+}
+
+# A restore whose phases take 2 s each, as it says.
+# slow_restore PROGRAM...: and then goes on so.
+slow_restore() {
+	mkdir "$RUN/bin"
+	cp "$WAKEGATE" "$RUN/bin/wakegate"
+	WAKEGATE=$RUN/bin/wakegate
+	cat >"$RUN/bin/wakegate-snapshot" <<-END
+		#!/bin/sh
+		if [ "\$3" = restore ]; then
+			echo '{"phase":"fetch","snapshot":1,"bytes":1,"total":2,"files":0}'
+			sleep 2
+			echo '{"phase":"unpack","snapshot":1,"bytes":1,"total":2,"files":0}'
+			sleep 2
+			set -- $* "\$@"
+		else
+			set -- '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
+		fi
+		exec "\$@"
+	END
+	chmod +x "$RUN/bin/wakegate-snapshot"
+	write_state_config '.gateways.fake.backup.restore_timeout_s = 2'
+}
+
+@test "the deadline is each phase's own" {
+	write_state_config
+	wg start
+	remember early
+	wg backup
+	wg stop
+	rm -rf "${DATA:?}"
+	slow_restore "$TOP_BUILDDIR/wakegate-snapshot"
+	wg start
+	remembers early
+	[ "$(events_of restore_failed)" -eq 0 ]
+}
+
+@test "so is that of the removal of what a restore had unpacked" {
+	command -v strace >/dev/null || skip "needs strace"
+	write_state_config
+	wg start
+	remember early
+	wg backup
+	wg stop
+	rm -rf "${DATA:?}"
+	truncate -s -50 "$(newest)"
+	slow_restore strace -D -o "$RUN/stopped" -e trace=rmdir \
+		-e inject=rmdir:delay_enter=1000000 \
+		"$TOP_BUILDDIR/wakegate-snapshot"
+	run wg start
+	[ "$status" -eq 1 ] || fail "$output"
+	[[ $output == *"is damaged"* ]] || fail "$output"
+	no_remains
+}

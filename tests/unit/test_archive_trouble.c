@@ -28,9 +28,24 @@ static void make_noise(const char *state, int blocks)
 	(void)close(to);
 }
 
+enum change { GROW, SHRINK, SHRINK_HOLE };
+
+/* Its second third may be a hole. */
+static void empty_and_write(int fd, const char *content, size_t size,
+			    enum change change)
+{
+	size_t begin = change == SHRINK_HOLE ? size / 3 : size;
+
+	if (ftruncate(fd, 0) != 0 || pwrite(fd, content, begin, 0) < 0)
+		abort();
+	if (begin < size &&
+	    pwrite(fd, content, begin, (off_t)(size - begin)) < 0)
+		abort();
+}
+
 /* A child that changes the size of a file as fast as it can: it grows, or is emptied
  * and written again. */
-static pid_t start_changing(const char *path, size_t size, bool grow)
+static pid_t start_changing(const char *path, size_t size, enum change change)
 {
 	pid_t pid = fork();
 
@@ -45,10 +60,9 @@ static pid_t start_changing(const char *path, size_t size, bool grow)
 		memset(content, 'x', size);
 		(void)lseek(fd, 0, SEEK_END);
 		for (int step = 0; step < 1000000; step++)
-			if (grow && write(fd, "more", 4) != 4)
-				abort();
-			else if (!grow && (ftruncate(fd, 0) != 0 ||
-					   pwrite(fd, content, size, 0) < 0))
+			if (change != GROW)
+				empty_and_write(fd, content, size, change);
+			else if (write(fd, "more", 4) != 4)
 				abort();
 		_exit(0);
 	}
@@ -108,11 +122,15 @@ static void test_changing(void)
 	static const struct {
 		const char *name;
 		size_t size;
-		bool grow;
-	} cases[] = { { "a small file that shrinks", 100000, false },
-		      { "a large file that shrinks", 3000000, false },
-		      { "a small file that grows", 100, true },
-		      { "a large file that grows", 3000000, true } };
+		enum change change;
+	} cases[] = {
+		{ "a small file that shrinks", 100000, SHRINK },
+		{ "a large file that shrinks", 3000000, SHRINK },
+		{ "a small file with a hole", 600000, SHRINK_HOLE },
+		{ "a large file with a hole", 6000000, SHRINK_HOLE },
+		{ "a small file that grows", 100, GROW },
+		{ "a large file that grows", 3000000, GROW },
+	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct world world;
@@ -123,7 +141,7 @@ static void test_changing(void)
 		world_make(&world);
 		fill(world.state, "file", cases[i].size);
 		world_path(path, world.state, "file");
-		child = start_changing(path, cases[i].size, cases[i].grow);
+		child = start_changing(path, cases[i].size, cases[i].change);
 		for (int times = 0; times < 10; times++)
 			well = well && is_packed_well(&world);
 		ok(well, "%s is packed without padding", cases[i].name);
@@ -334,9 +352,67 @@ static void test_full_disk(void)
 	world_remove(&world);
 }
 
+/* A helper that ends the check of databases, our first child, by a signal while it
+ * is at work. */
+static void end_check(void *user, int64_t bytes, int64_t files)
+{
+	const int *number = user;
+	static pid_t ended;
+	long check = -1;
+	FILE *children;
+	char path[64];
+
+	(void)bytes;
+	(void)files;
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+		       (int)getpid());
+	children = fopen(path, "re");
+	if (children && fscanf(children, "%ld", &check) == 1 &&
+	    check != (long)ended && kill((pid_t)check, SIGSTOP) == 0) {
+		ended = (pid_t)check;
+		if (fork() == 0) {
+			(void)usleep(300000);
+			(void)kill((pid_t)check, *number);
+			(void)kill((pid_t)check, SIGCONT);
+			_exit(0);
+		}
+	}
+	if (children)
+		(void)fclose(children);
+}
+
+static void test_check_ends(void)
+{
+	static const struct {
+		int number;
+		enum err_code code;
+	} cases[] = { { SIGKILL, ERR_SYSTEM }, { SIGSEGV, ERR_CORRUPT } };
+	struct archive_summary summary;
+	struct world world;
+	struct err err;
+
+	world_make(&world);
+	if (!world_sql(world.state, "a.db", "CREATE TABLE t (a)") ||
+	    world_create(&world, NULL, &summary, &err))
+		abort();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int number = cases[i].number;
+
+		world.report = (struct report){ .progress = end_check,
+						.user = &number };
+		ok(world_extract(&world, summary.sha256, &err) == -1 &&
+			   err.code == cases[i].code,
+		   "a check that signal %d ends: %s", number, err.text);
+		while (waitpid(-1, NULL, 0) > 0)
+			;
+	}
+	world_remove(&world);
+}
+
 int main(void)
 {
 	test_changing();
+	test_check_ends();
 	test_spoilt();
 	test_come_again();
 	test_read_back();

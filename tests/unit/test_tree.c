@@ -4,6 +4,10 @@
 #include <dlfcn.h>
 #include <sys/mount.h>
 
+#include <sched.h>
+#include <sys/mount.h>
+
+#include "snapshot/files.h"
 #include "unit/snapshot_world.h"
 
 #include "base/banned.h"
@@ -240,8 +244,40 @@ static void test_database_readers(void)
 	world_remove(&world);
 }
 
+/* What is mounted in a tree is not the tree's. */
+static void test_remove_mounted(void)
+{
+	struct world world;
+	char path[256];
+	struct err err;
+
+	world_make(&world);
+	make_folder(&world, "folder");
+	make_folder(&world, "folder/mounted");
+	world_write(world.state, "folder/file", "1");
+	world_write(world.work, "mine", "mine");
+	world_path(path, world.state, "folder/mounted");
+	if (unshare(CLONE_NEWNS) != 0 ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount(world.work, path, NULL, MS_BIND, NULL) != 0) {
+		ok(geteuid() != 0, "root can mount a folder twice");
+		world_remove(&world);
+		return;
+	}
+	ok(files_remove_tree(world.state, &err) == -1 &&
+		   world_reads(world.work, "mine", "mine"),
+	   "what is mounted in a tree stays: %s", err.text);
+	ok(!world_has(world.state, "folder/file"), "all else goes");
+	(void)umount2(path, MNT_DETACH);
+	ok(files_remove_tree(world.state, &err) == 0 &&
+		   !world_has(world.root, "state"),
+	   "and all when nothing is");
+	world_remove(&world);
+}
+
 int main(void)
 {
+	test_remove_mounted();
 	test_excluded();
 	test_walk();
 	test_deep();
