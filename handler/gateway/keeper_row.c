@@ -83,8 +83,10 @@ static int rescue(struct keeper *keeper, struct err *err)
 {
 	struct gateway_row found;
 
-	log_line(LEVEL_WARNING, "gateway=%s msg=\"%s; opening it anew\"",
-		 keeper->row.name, err->text);
+	if (!keeper->unsaved) /* else it was told */
+		log_line(LEVEL_WARNING,
+			 "gateway=%s msg=\"%s; opening it anew\"",
+			 keeper->row.name, err->text);
 	if (store_reopen(keeper->store, err) ||
 	    store_read(keeper->store, keeper->row.name, &found, err))
 		return -1;
