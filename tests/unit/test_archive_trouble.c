@@ -386,7 +386,7 @@ static void test_check_ends(void)
 	static const struct {
 		int number;
 		enum err_code code;
-	} cases[] = { { SIGKILL, ERR_SYSTEM }, { SIGSEGV, ERR_CORRUPT } };
+	} cases[] = { { SIGKILL, ERR_SYSTEM }, { SIGABRT, ERR_CORRUPT } };
 	struct archive_summary summary;
 	struct world world;
 	struct err err;
