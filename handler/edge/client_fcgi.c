@@ -79,7 +79,7 @@ static bool is_here(struct client_fcgi *self, int fd)
 	case FCGI_SAID_HALF:
 		return !halves_add(gate->halves, fd);
 	case FCGI_SAID_NOTHING:
-		gate_park(gate, fd);
+		gate_park_new(gate, fd);
 		return false;
 	case FCGI_SAID_LAST:
 		(void)close(fd);
@@ -406,8 +406,10 @@ static void fcgi_finish(struct client *client)
 		fcgi_step_aside(client);
 	FCGX_Finish_r(request);
 	request->detached = 0;
-	if (request->ipcFd >= 0)
+	if (request->ipcFd >= 0) {
+		__atomic_store_n(&gate->keeps, true, __ATOMIC_RELAXED);
 		gate_park(gate, request->ipcFd);
+	}
 	request->ipcFd = -1;
 }
 

@@ -408,20 +408,32 @@ static int tend(struct crew *crew, struct deadline until, struct err *err)
 	return 0;
 }
 
-/* Until no request is in flight. */
+/* Until no request is in flight. Where none of the web server's connections is kept
+ * there is nobody to serve meanwhile, and the sooner we leave after the last one, the
+ * fewer come too late. */
 static void serve_last(struct crew *crew, struct deadline deadline)
 {
 	struct deadline last = deadline_in(LAST_MS);
 	struct err err;
 
-	while (__atomic_load_n(&crew->in_flight, __ATOMIC_SEQ_CST) > 0 &&
+	while (__atomic_load_n(&crew->gate.keeps, __ATOMIC_RELAXED) &&
+	       __atomic_load_n(&crew->in_flight, __ATOMIC_SEQ_CST) > 0 &&
 	       !deadline_passed(deadline) &&
 	       tend(crew, deadline_min(last, deadline), &err) == 0) {
 		if (!deadline_passed(last))
 			continue;
-		gate_shut(&crew->gate);
-		last = deadline_never();
+		if (gate_shut(&crew->gate))
+			last = deadline_never();
 	}
+}
+
+/* False: somebody came just now. */
+static bool shut(struct crew *crew)
+{
+	if (gate_shut(&crew->gate))
+		return true;
+	open_door(crew);
+	return false;
 }
 
 /* Waits for the threads; gives false when some did not leave in time. Who has
@@ -439,7 +451,7 @@ static bool all_left(struct crew *crew)
 			open_door(crew);
 		}
 		left = join(crew, deadline);
-	} while (left && is_knocked(crew, deadline));
+	} while (left && !shut(crew) && !deadline_passed(deadline));
 	(void)close(crew->gate.listen_fd);
 	return left;
 }

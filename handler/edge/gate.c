@@ -1,9 +1,7 @@
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -15,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/http1.h"
 #include "base/limits.h"
+#include "edge/door.h"
 #include "edge/gate.h"
 
 #include "base/banned.h"
@@ -26,9 +24,16 @@
 #define PENDING_MS	20    /* then a thread waits for the gateway */
 #define ACCEPT_PAUSE_MS 20    /* when no descriptor or memory is left */
 #define LEAVE_LOOKS	2     /* in a row that show nothing else to do */
+#define NEWS_LOOKS	200   /* each a ms, for who has only connected */
 
 /* What an event is of; the rest of its data is a descriptor, or an index. */
-enum guest_kind { GUEST_DOOR, GUEST_LEAVE, GUEST_PARKED, GUEST_PENDING };
+enum guest_kind {
+	GUEST_DOOR,
+	GUEST_LEAVE,
+	GUEST_PARKED,
+	GUEST_NEW, /* has not asked anything yet */
+	GUEST_PENDING
+};
 
 static uint64_t tag(enum guest_kind kind, int number)
 {
@@ -89,14 +94,6 @@ void gate_close(struct gate *gate)
 	(void)pthread_mutex_destroy(&gate->lock);
 }
 
-/* The descriptor's number stays taken: the porter may be about to use it. */
-void gate_shut(struct gate *gate)
-{
-	__atomic_store_n(&gate->closing, true, __ATOMIC_SEQ_CST);
-	(void)epoll_ctl(gate->wait_fd, EPOLL_CTL_DEL, gate->listen_fd, NULL);
-	(void)dup3(gate->leave_fd, gate->listen_fd, O_CLOEXEC);
-}
-
 void gate_leave(struct gate *gate, struct deadline leave_by)
 {
 	const uint64_t one = 1;
@@ -106,57 +103,47 @@ void gate_leave(struct gate *gate, struct deadline leave_by)
 	(void)!write(gate->leave_fd, &one, sizeof(one));
 }
 
-/* FCGI_WEB_SERVER_ADDRS: whom a TCP socket answers (FastCGI 1.0, 3.2). */
-static bool is_web_server(const struct sockaddr_storage *peer)
+static bool park(struct gate *gate, int fd, enum guest_kind kind)
 {
-	const char *list = getenv("FCGI_WEB_SERVER_ADDRS"); /* nobody sets it */
-	const struct in6_addr *in6 =
-		&((const struct sockaddr_in6 *)peer)->sin6_addr;
-	char text[INET6_ADDRSTRLEN] = "";
-
-	if (!list || peer->ss_family == AF_UNIX)
+	if (watch(gate, EPOLL_CTL_MOD, fd, tag(kind, fd)) == 0 ||
+	    watch(gate, EPOLL_CTL_ADD, fd, tag(kind, fd)) == 0)
 		return true;
-	if (peer->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(in6))
-		(void)inet_ntop(AF_INET, &in6->s6_addr[12], text, sizeof(text));
-	else if (peer->ss_family == AF_INET)
-		(void)inet_ntop(AF_INET,
-				&((const struct sockaddr_in *)peer)->sin_addr,
-				text, sizeof(text));
-	else if (peer->ss_family == AF_INET6)
-		(void)inet_ntop(AF_INET6,
-				&((const struct sockaddr_in6 *)peer)->sin6_addr,
-				text, sizeof(text));
-	return http_has_token((struct slice){ list, strlen(list) }, text);
-}
-
-/* Accepts one; -1 with errno, EAGAIN for one that may not speak to us. */
-static int accept_one(const struct gate *gate)
-{
-	struct sockaddr_storage peer = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(peer);
-	int fd;
-
-	if (gate->local)
-		return accept4(gate->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	fd = accept4(gate->listen_fd, (struct sockaddr *)&peer, &len,
-		     SOCK_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	if (is_web_server(&peer))
-		return fd;
-	(void)close(fd);
-	errno = EAGAIN;
-	return -1;
+	(void)close(fd); /* the web server opens another */
+	return false;
 }
 
 void gate_park(struct gate *gate, int fd)
 {
-	uint64_t data = tag(GUEST_PARKED, fd);
+	if (__atomic_load_n(&gate->closing, __ATOMIC_SEQ_CST))
+		(void)close(fd);
+	else
+		(void)park(gate, fd, GUEST_PARKED);
+}
 
-	if (__atomic_load_n(&gate->closing, __ATOMIC_SEQ_CST) ||
-	    (watch(gate, EPOLL_CTL_MOD, fd, data) != 0 &&
-	     watch(gate, EPOLL_CTL_ADD, fd, data) != 0))
-		(void)close(fd); /* the web server opens another */
+void gate_park_new(struct gate *gate, int fd)
+{
+	(void)__atomic_add_fetch(&gate->news, 1, __ATOMIC_SEQ_CST);
+	if (!park(gate, fd, GUEST_NEW))
+		(void)__atomic_sub_fetch(&gate->news, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The descriptor's number stays taken: the porter may be about to use it. */
+bool gate_shut(struct gate *gate)
+{
+	int fd;
+
+	(void)epoll_ctl(gate->wait_fd, EPOLL_CTL_DEL, gate->listen_fd, NULL);
+	/* nothing may come between these two: who connects there is dropped */
+	fd = door_accept(gate->listen_fd, gate->local);
+	if (fd < 0 && dup3(gate->leave_fd, gate->listen_fd, O_CLOEXEC) >= 0) {
+		__atomic_store_n(&gate->closing, true, __ATOMIC_SEQ_CST);
+		return true;
+	}
+	(void)watch_always(gate, EPOLL_CTL_ADD, gate->listen_fd, GUEST_DOOR,
+			   true);
+	if (fd >= 0)
+		gate_park_new(gate, fd);
+	return false;
 }
 
 bool gate_pend(struct gate_place *place, struct call *call, int fd)
@@ -219,7 +206,7 @@ static bool is_over(int error)
  * inside are served until we are told to leave. */
 static int open_door(struct gate *gate)
 {
-	int fd = accept_one(gate);
+	int fd = door_accept(gate->listen_fd, gate->local);
 
 	if (fd >= 0 || errno == EAGAIN || errno == EINTR ||
 	    errno == ECONNABORTED)
@@ -261,6 +248,9 @@ static enum take take_event(struct gate *gate, const struct epoll_event *event,
 			return TAKE_NONE;
 		ret->call = let_in(gate, &gate->pending[number]);
 		return TAKE_GUEST;
+	case GUEST_NEW:
+		(void)__atomic_sub_fetch(&gate->news, 1, __ATOMIC_SEQ_CST);
+		__attribute__((fallthrough));
 	case GUEST_PARKED:
 		if (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
 			(void)close(number); /* the web server has closed it */
@@ -305,6 +295,17 @@ static int patience_ms(struct gate *gate)
 	return gate->quiet ? -1 : QUIET_MS;
 }
 
+/* Who has connected, and is about to ask, is waited for. */
+static bool may_leave(struct gate *gate, int looks)
+{
+	if (gate->pending_count > 0)
+		return false;
+	if (__atomic_load_n(&gate->news, __ATOMIC_SEQ_CST) <= 0)
+		looks += NEWS_LOOKS;
+	return deadline_passed(gate->leave_by) ||
+	       looks > LEAVE_LOOKS + NEWS_LOOKS;
+}
+
 /* As the porter. */
 static bool take(struct gate *gate, struct gate_guest *ret)
 {
@@ -335,10 +336,10 @@ static bool take(struct gate *gate, struct gate_guest *ret)
 			return true;
 		case TAKE_LEAVE:
 			leaving++;
-			if (gate->pending_count == 0 &&
-			    (leaving > LEAVE_LOOKS ||
-			     deadline_passed(gate->leave_by)))
+			if (may_leave(gate, leaving))
 				return false;
+			if (leaving > LEAVE_LOOKS)
+				(void)deadline_pause(gate->leave_by, 1);
 			break;
 		case TAKE_NONE:
 			leaving = 0;

@@ -36,10 +36,12 @@ struct gate {
 	struct deadline leave_by;
 	bool leaving;
 	bool closing; /* gate_shut() */
+	bool keeps;   /* a connection was kept, and others may be */
 	bool local;   /* a Unix socket */
 	struct halves *halves;
 	int idle;    /* the porter, and those that wait for its place */
 	int waiting; /* those whose request only waits: see gate_wait() */
+	int news;    /* those of gate_park_new() */
 	/* called by the one that leaves none idle */
 	void (*all_busy)(struct gate *gate);
 	pthread_mutex_t lock; /* for these two */
@@ -102,9 +104,12 @@ bool gate_wait(struct gate *gate, bool waits);
 /* Takes over a connection between two requests, until its next one. */
 void gate_park(struct gate *gate, int fd);
 
+/* The same for one that has not asked anything yet: who leaves gives it a moment. */
+void gate_park_new(struct gate *gate, int fd);
+
 /* Closes the socket, so that others are refused, and each connection at its next
- * gate_park(). */
-void gate_shut(struct gate *gate);
+ * gate_park(). False: somebody stood at the door, and is let in. */
+bool gate_shut(struct gate *gate);
 
 /* From now on gate_take() gives false, but first, until leave_by, those who stand at
  * the door: where no other process listens on the socket they would be turned
