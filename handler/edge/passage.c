@@ -215,6 +215,7 @@ static void note_crash(struct call *call, size_t written, const struct err *err)
 	CLEANUP_FREE char *text = json_dumps(detail, JSON_COMPACT);
 
 	json_decref(detail);
+	ensure_note_found(&call->found, &call->row);
 	note(call, "crash_seen", text);
 	call->crashed_generation = call->row.generation;
 }

@@ -247,7 +247,7 @@ static int wait_until_done(struct wait *wait, struct gateway_row *row,
 	}
 }
 
-static void note_found(struct found *found, const struct gateway_row *row)
+void ensure_note_found(struct found *found, const struct gateway_row *row)
 {
 	if (!found || found->known)
 		return;
@@ -277,7 +277,7 @@ int ensure_ready(const struct ensure *ensure, struct seen seen,
 		int64_t began_ms = clock_mono_ms();
 
 		be_slow(ensure);
-		note_found(ensure->found, ret_row);
+		ensure_note_found(ensure->found, ret_row);
 		if (lock_open(&wait.lock_fd, ensure->settings->state_dir,
 			      ensure->gateway->name, err))
 			return -1;

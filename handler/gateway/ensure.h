@@ -56,6 +56,9 @@ struct ensure {
 	struct found *found; /* NULL: the caller does not ask */
 };
 
+/* Unless there is something, or nobody asks (NULL). */
+void ensure_note_found(struct found *found, const struct gateway_row *row);
+
 /* Gives 0 and the answer with the row that it rests on, or -1: ERR_STORE and its
  * like, ERR_SYSTEM (no keeper could be started). A deadline that has passed
  * already still claims when nothing runs (the loading page does that). The
