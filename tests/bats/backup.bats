@@ -188,7 +188,7 @@ has_snapshots() {
 }
 
 @test "the database is lost, and several look at once: each archive has one row" {
-	local round pids
+	local round
 
 	write_state_config '.gateways.fake.backup.keep = 20'
 	wg start
@@ -196,14 +196,7 @@ has_snapshots() {
 	wg stop
 	for round in {1..5}; do
 		rm -f "$STATE"/wakegate.db*
-		pids=()
-		for _ in {1..6}; do
-			snapshot_program list fake >>"$RUN/lists" &
-			pids+=($!)
-		done
-		for pid in "${pids[@]}"; do
-			wait "$pid" || fail "$(<"$RUN/lists")"
-		done
+		many_lists 6
 		[ "$(snapshot_count)" -eq 8 ]
 	done
 }

@@ -241,20 +241,13 @@ archives_here() {
 }
 
 @test "the database is lost, and several look at the bucket at once: no row twice" {
-	local round pids
+	local round
 
 	write_bucket_config
 	two_snapshots
 	for round in {1..5}; do
 		lose_machine
-		pids=()
-		for _ in {1..5}; do
-			snapshot_program list fake >>"$RUN/lists" &
-			pids+=($!)
-		done
-		for pid in "${pids[@]}"; do
-			wait "$pid" || fail "$(<"$RUN/lists")"
-		done
+		many_lists 5
 		[ "$(snapshot_count)" -eq 2 ]
 	done
 	write_bucket_config '.gateways.fake.backup.keep = 2'

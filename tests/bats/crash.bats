@@ -197,7 +197,7 @@ cooldown_over() {
 
 # At least so many connections to the gateway.
 connected() {
-	(($(ss -Htn state established "( dport = :$GATEWAY_PORT )" | wc -l) >= $1))
+	(($(gateway_connections) >= $1))
 }
 
 @test "a stopped gateway is 504 in response_timeout_s; others are not held up" {

@@ -180,21 +180,7 @@ failed_restore() {
 
 # The next restore can't sync the marker that it writes.
 fail_marker() {
-	command -v strace >/dev/null || skip "needs strace"
-	mkdir "$RUN/bin"
-	cp "$WAKEGATE" "$RUN/bin/wakegate"
-	WAKEGATE=$RUN/bin/wakegate
-	: >"$RUN/stop"
-	cat >"$RUN/bin/wakegate-snapshot" <<-END
-		#!/bin/sh
-		set -- '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
-		if [ "\$4" = restore ] && rm '$RUN/stop' 2>/dev/null; then
-			set -- strace -D -o '$RUN/stopped' -e trace=fsync \
-				-e inject=fsync:error=ENOSPC "\$@"
-		fi
-		exec "\$@"
-	END
-	chmod +x "$RUN/bin/wakegate-snapshot"
+	inject_restore fsync error=ENOSPC
 }
 
 @test "overlay: a plain state below is itself again when it can't be marked" {

@@ -176,9 +176,9 @@ killed_count() {
 	grep -c '^[a-z0-9]* [0-9]*: 137 ' "$RUN/ends"
 }
 
-# The next restore stops (SIGSTOP) instead of its first sync: all is unpacked, not
-# yet in its place; or mounted. (A keeper runs what lies beside its program.)
-stop_restore() {
+# inject_restore CALLS WHAT: strace(1) does that to those system calls of the next
+# restore. (A keeper runs what lies beside its program.)
+inject_restore() {
 	command -v strace >/dev/null || skip "needs strace"
 	mkdir "$RUN/bin"
 	cp "$WAKEGATE" "$RUN/bin/wakegate"
@@ -188,12 +188,31 @@ stop_restore() {
 		#!/bin/sh
 		set -- '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
 		if [ "\$4" = restore ] && rm '$RUN/stop' 2>/dev/null; then
-			set -- strace -D -o '$RUN/stopped' -e trace=fsync,syncfs \
-				-e inject=fsync,syncfs:retval=0:signal=STOP "\$@"
+			set -- strace -D -o '$RUN/stopped' -e trace=$1 \
+				-e inject=$1:$2 "\$@"
 		fi
 		exec "\$@"
 	END
 	chmod +x "$RUN/bin/wakegate-snapshot"
+}
+
+# The next restore stops (SIGSTOP) instead of its first sync: all is unpacked, not
+# yet in its place; or mounted.
+stop_restore() {
+	inject_restore fsync,syncfs retval=0:signal=STOP
+}
+
+# many_lists COUNT: so many look at once for what snapshots there are.
+many_lists() {
+	local i pid pids=()
+
+	for ((i = 0; i < $1; i++)); do
+		snapshot_program list fake >>"$RUN/lists" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || fail "$(<"$RUN/lists")"
+	done
 }
 
 restore_stopped() {
