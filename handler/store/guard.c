@@ -208,6 +208,8 @@ int guard_make_file(const struct store *store, struct err *err)
 			return store_errno(err, "remove", path);
 	}
 	fd = open(store->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return 0; /* a stranger's, such as sqlite3's: it will be looked at */
 	if (fd < 0 || fchmod(fd, 0600) != 0)
 		return store_errno(err, "make", store->path);
 	return 0;

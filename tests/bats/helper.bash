@@ -167,8 +167,9 @@ wg() {
 	return "$result"
 }
 
+# Never makes the file: what looks for a row before there is one makes none.
 query() {
-	"${AS[@]}" sqlite3 -cmd '.timeout 5000' "$STATE/wakegate.db" "$1"
+	"${AS[@]}" sqlite3 -cmd '.timeout 5000' "file:$STATE/wakegate.db?mode=rw" "$1"
 }
 
 row() {

@@ -24,6 +24,46 @@ static void test_new_at_once(struct world *world)
 	   "which is sound, and nothing was moved aside");
 }
 
+/* The first is no process of ours: when the old -wal is removed, which is just
+ * before the new database is made, it makes an empty file in its place, as the
+ * shell of SQLite does for a SELECT. */
+static int open_beside_a_stranger(void *user, int n)
+{
+	const struct world *world = user;
+	struct deadline deadline = deadline_in(5000);
+	char path[128];
+	int fd;
+
+	if (n > 0)
+		return open_and_read(user, n);
+	world_path(world, "wakegate.db-wal", path, sizeof(path));
+	while (access(path, F_OK) == 0)
+		if (deadline_passed(deadline))
+			return 1;
+	world_path(world, "wakegate.db", path, sizeof(path));
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	return fd < 0;
+}
+
+static void test_new_beside_a_stranger(struct world *world)
+{
+	char path[128];
+	int good = 0;
+	int fd;
+
+	world_path(world, "wakegate.db-wal", path, sizeof(path));
+	for (int round = 0; round < 100; round++) {
+		(void)world_files(world, "", true);
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		(void)close(fd);
+		good += run_processes(2, open_beside_a_stranger, world).zero;
+	}
+	ok(good == 200 && moved_aside(world) == 0,
+	   "an empty file that somebody else makes meanwhile is used "
+	   "(%d of 200)",
+	   good);
+}
+
 struct contest {
 	const struct world *world;
 	int64_t generation;
@@ -264,6 +304,7 @@ int main(void)
 
 	world_make(&world);
 	test_new_at_once(&world);
+	test_new_beside_a_stranger(&world);
 	test_claims(&world);
 	test_killed(&world);
 	test_locked(&world);
