@@ -15,7 +15,6 @@
 #define LEVEL	       "3"
 #define THREADS	       "2" /* that compress while this one reads */
 #define CHECKSUM_PRIME 0x9e3779b97f4a7c15ULL /* odd */
-#define FLUSH_BYTES    (8 << 20)
 
 static void checksum_word(struct checksum *checksum, uint64_t word)
 {
@@ -68,7 +67,7 @@ static int write_all(int fd, const char *data, size_t len)
 /* Has the disk begin early, so that there is little left for fsync. */
 static void begin_flush(const struct output *output, int64_t before)
 {
-	if (before / FLUSH_BYTES != output->bytes / FLUSH_BYTES)
+	if (before / PACK_FLUSH_BYTES != output->bytes / PACK_FLUSH_BYTES)
 		(void)sync_file_range(output->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
@@ -153,23 +152,6 @@ int output_open(struct output *output, const char *path, struct err *err)
 	return output_error(output, err);
 }
 
-/* In parts, which are progress; fsync has only the rest to do. */
-static int flush(const struct output *output, struct packer *packer,
-		 struct err *err)
-{
-	for (int64_t at = 0; at < output->bytes; at += FLUSH_BYTES) {
-		(void)sync_file_range(output->fd, at, FLUSH_BYTES,
-				      SYNC_FILE_RANGE_WAIT_BEFORE |
-					      SYNC_FILE_RANGE_WRITE |
-					      SYNC_FILE_RANGE_WAIT_AFTER);
-		if (pack_step(packer, 0, err))
-			return -1;
-	}
-	if (fsync(output->fd) != 0)
-		return err_errno(err, "cannot sync the archive");
-	return 0;
-}
-
 /* Reads from the disk what was written: not what memory still has of it. */
 static int read_back(const struct output *output, struct packer *packer,
 		     struct err *err)
@@ -203,7 +185,8 @@ int output_finish(struct output *output, struct packer *packer,
 {
 	if (archive_write_close(output->archive) != ARCHIVE_OK)
 		return output_error(output, err);
-	if (flush(output, packer, err) || read_back(output, packer, err))
+	if (pack_sync(packer, output->fd, output->bytes, err) ||
+	    read_back(output, packer, err))
 		return -1;
 	return digest_end(STEAL_PTR(output->digest), ret,
 			  packer->source->deadline, err);

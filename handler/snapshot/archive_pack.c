@@ -29,6 +29,21 @@ int pack_step(struct packer *packer, int64_t bytes, struct err *err)
 	return 0;
 }
 
+int pack_sync(struct packer *packer, int fd, int64_t bytes, struct err *err)
+{
+	for (int64_t at = 0; at < bytes; at += PACK_FLUSH_BYTES) {
+		(void)sync_file_range(fd, at, PACK_FLUSH_BYTES,
+				      SYNC_FILE_RANGE_WAIT_BEFORE |
+					      SYNC_FILE_RANGE_WRITE |
+					      SYNC_FILE_RANGE_WAIT_AFTER);
+		if (pack_step(packer, 0, err))
+			return -1;
+	}
+	if (fsync(fd) != 0) /* only the rest is left to do */
+		return err_errno(err, "cannot sync the archive");
+	return 0;
+}
+
 static void describe(struct packer *packer, const char *path,
 		     const struct stat *status)
 {

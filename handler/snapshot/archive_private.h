@@ -152,6 +152,10 @@ int contents_pack(const struct contents *contents, struct packer *packer,
 /* Progress, and the end by the deadline. */
 int pack_step(struct packer *packer, int64_t bytes, struct err *err);
 
+/* fsync(2) of what was made, bytes of it, in steps of PACK_FLUSH_BYTES. */
+#define PACK_FLUSH_BYTES (8 << 20)
+int pack_sync(struct packer *packer, int fd, int64_t bytes, struct err *err);
+
 /* --- archive_unpack.c --- */
 
 /* A folder gets its owner, mode and times when all is in it. */

@@ -18,7 +18,7 @@
 #include "base/banned.h"
 
 #define FLUSH_BYTES  (32 << 20)
-#define DEATH_MS     200
+#define DEATH_MS     2000
 #define FOLDER_FLAGS (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* A member that is being unpacked. */
@@ -340,13 +340,14 @@ static int take_path(struct archive_entry *entry, char ret[PATH_MAX],
 static bool has_crashed(const struct unpacker *unpacker)
 {
 	const struct child *child = &unpacker->child;
-	struct deadline deadline = deadline_in(DEATH_MS);
+	struct deadline deadline;
 	siginfo_t how = { 0 };
 	char byte;
 
 	if (deadline_poll(child->fd, POLLIN, unpacker->deadline) <= 0 ||
 	    recv(child->fd, &byte, 1, MSG_PEEK) > 0)
 		return false;
+	deadline = deadline_in(DEATH_MS); /* it is at it: its end is closed */
 	while (waitid(P_PID, (id_t)child->pid, &how,
 		      WEXITED | WNOHANG | WNOWAIT) == 0 &&
 	       how.si_pid == 0 && deadline_pause(deadline, 1))

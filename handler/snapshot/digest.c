@@ -19,6 +19,7 @@
 
 #define PROGRAM	     "sha256sum"
 #define SOCKET_BYTES (4 << 20)
+#define STEP_MS	     200
 
 /* One socket: we write the data to it, and read the digest from it. So a child that
  * died is an error of send(2), not a signal. */
@@ -157,8 +158,26 @@ void digest_free(struct digest *digest)
 	free(digest);
 }
 
-int digest_file(int fd, char ret[DIGEST_BYTES], struct deadline deadline,
-		struct err *err)
+/* Until there is an answer to read. The child shares the offset of fd. */
+static void follow(const struct digest *digest, int fd,
+		   const struct report *report, struct deadline deadline)
+{
+	off_t seen = 0;
+	off_t at;
+
+	while (deadline_poll(digest->fd, POLLIN,
+			     deadline_min(deadline, deadline_in(STEP_MS))) ==
+		       0 &&
+	       !deadline_passed(deadline)) {
+		at = lseek(fd, 0, SEEK_CUR);
+		if (at > seen)
+			report_progress(report, at, 0);
+		seen = at;
+	}
+}
+
+int digest_file(int fd, const struct report *report, char ret[DIGEST_BYTES],
+		struct deadline deadline, struct err *err)
 {
 	struct digest *digest;
 
@@ -167,5 +186,6 @@ int digest_file(int fd, char ret[DIGEST_BYTES], struct deadline deadline,
 		return err_errno(err, "cannot read it from its beginning");
 	if (start(&digest, fd, err))
 		return -1;
+	follow(digest, fd, report, deadline);
 	return digest_end(digest, ret, deadline, err);
 }

@@ -10,6 +10,7 @@
 
 #include "base/deadline.h"
 #include "base/err.h"
+#include "snapshot/report.h"
 
 #define DIGEST_BYTES 65 /* 64 hexadecimal digits and a NUL */
 
@@ -26,8 +27,9 @@ void digest_free(struct digest *digest); /* accepts NULL; ends the child */
 
 /* Of what is on the disk: fd is read from its beginning to its end (its offset
  * moves), after its pages were given up (posix_fadvise(2), POSIX_FADV_DONTNEED).
- * The child reads, so that a file that hangs does not hang us. */
-int digest_file(int fd, char ret[DIGEST_BYTES], struct deadline deadline,
-		struct err *err);
+ * The child reads, so that a file that hangs does not hang us; what it has read is
+ * reported (NULL: to nobody) while there is more of it. */
+int digest_file(int fd, const struct report *report, char ret[DIGEST_BYTES],
+		struct deadline deadline, struct err *err);
 
 #endif

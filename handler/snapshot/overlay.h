@@ -65,7 +65,8 @@ int overlay_clear(const char *directory, const char *place,
 /* Is the image there, with that digest? For before overlay_clear(). Errors as
  * overlay_mount(). */
 int overlay_check(const char *path, const char *sha256,
-		  struct deadline deadline, struct err *err);
+		  struct deadline deadline, const struct report *report,
+		  struct err *err);
 
 /* Checks the image's digest (see overlay_remember()), mounts it, and an overlay with
  * a fresh upper and work folder over it, at directory (made when missing; what is in

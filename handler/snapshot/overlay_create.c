@@ -23,7 +23,8 @@
 #define FEED_BYTES    (1 << 20) /* on their way to mksquashfs */
 #define MEMORY	      "256M"	/* that it may take; its default is a quarter */
 #define GONE_MS	      1000	/* for it to end when it has closed its end */
-#define INODES_OFFSET 4		/* of their number in the superblock */
+#define STEP_MS	      200
+#define INODES_OFFSET 4 /* of their number in the superblock */
 
 /* One attempt. */
 struct image {
@@ -163,6 +164,25 @@ static int finish_tar(struct output *output, struct err *err)
 		       : output_error(output, err);
 }
 
+/* While the image grows, that is progress. */
+static void follow(struct image *image)
+{
+	struct deadline deadline = image->source->deadline;
+	struct stat status;
+	blkcnt_t seen = 0;
+	struct err err;
+
+	while (deadline_poll(image->run.pid_fd, POLLIN,
+			     deadline_min(deadline, deadline_in(STEP_MS))) ==
+		       0 &&
+	       !deadline_passed(deadline)) {
+		if (fstat(image->fd, &status) != 0 || status.st_blocks == seen)
+			continue;
+		seen = status.st_blocks;
+		(void)pack_step(&image->packer, 0, &err); /* run_end() says */
+	}
+}
+
 /* A tar that ends too early between two entries is a tar for it: so it must not
  * live to see an end that is not the end. */
 static int fill(struct image *image, struct err *err)
@@ -174,6 +194,7 @@ static int fill(struct image *image, struct err *err)
 	if (packer_run(&image->packer, err) == 0 &&
 	    finish_tar(output, err) == 0) {
 		(void)close(STEAL_FD(output->fd));
+		follow(image);
 		return run_end(&image->run, deadline, err);
 	}
 	/* its own words say more than that it has gone */
@@ -203,18 +224,27 @@ static int check_inodes(const struct image *image, struct err *err)
 	return 0;
 }
 
+/* What is reported is what was packed, not what was read. */
+static void on_read(void *user, int64_t bytes, int64_t files)
+{
+	struct err err;
+
+	(void)bytes;
+	(void)files;
+	(void)pack_step(user, 0, &err); /* the digest ends by the deadline */
+}
+
 /* Twice: what mksquashfs wrote, and what the disk holds. */
-static int read_back(const struct image *image, char ret[DIGEST_BYTES],
+static int read_back(struct image *image, int64_t bytes, char ret[DIGEST_BYTES],
 		     struct err *err)
 {
 	struct deadline deadline = image->source->deadline;
+	struct report report = { .progress = on_read, .user = &image->packer };
 	char written[DIGEST_BYTES];
 
-	if (digest_file(image->fd, written, deadline, err))
-		return -1;
-	if (fsync(image->fd) != 0)
-		return err_errno(err, "cannot sync the image");
-	if (digest_file(image->fd, ret, deadline, err))
+	if (digest_file(image->fd, &report, written, deadline, err) ||
+	    pack_sync(&image->packer, image->fd, bytes, err) ||
+	    digest_file(image->fd, &report, ret, deadline, err))
 		return -1;
 	if (strcmp(written, ret) != 0)
 		return err_set(err, ERR_CORRUPT,
@@ -230,10 +260,12 @@ static int build(struct image *image, struct archive_summary *ret,
 
 	if (packer_begin(&image->packer, err) || start(image, err) ||
 	    open_tar(image, err) || fill(image, err) ||
-	    check_inodes(image, err) || read_back(image, summary.sha256, err))
+	    check_inodes(image, err))
 		return -1;
 	if (fstat(image->fd, &status) != 0)
 		return err_errno(err, "cannot stat the image");
+	if (read_back(image, status.st_size, summary.sha256, err))
+		return -1;
 	summary.bytes = status.st_size;
 	summary.files = image->packer.files;
 	summary.content_bytes = image->packer.content_bytes;

@@ -48,7 +48,8 @@ static int layers_name(struct layers *ret, const char *directory,
 
 /* Gives the descriptor of an image that has that digest. */
 static int open_image(const char *path, const char *sha256,
-		      struct deadline deadline, struct err *err)
+		      struct deadline deadline, const struct report *report,
+		      struct err *err)
 {
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	char found[DIGEST_BYTES];
@@ -61,7 +62,7 @@ static int open_image(const char *path, const char *sha256,
 		return err_set(err, ERR_INVALID, "'%s' is no file", path);
 	if (overlay_is_remembered(path, fd, sha256))
 		return STEAL_FD(fd);
-	if (digest_file(fd, found, deadline, err))
+	if (digest_file(fd, report, found, deadline, err))
 		return err_context(err, "'%s'", path);
 	if (strcmp(found, sha256) != 0)
 		return err_set(err, ERR_CORRUPT, "'%s' has SHA-256 %s, not %s",
@@ -71,9 +72,10 @@ static int open_image(const char *path, const char *sha256,
 }
 
 int overlay_check(const char *path, const char *sha256,
-		  struct deadline deadline, struct err *err)
+		  struct deadline deadline, const struct report *report,
+		  struct err *err)
 {
-	int fd = open_image(path, sha256, deadline, err);
+	int fd = open_image(path, sha256, deadline, report, err);
 
 	if (fd < 0)
 		return -1;
@@ -299,7 +301,7 @@ int overlay_mount(const char *path, const char *sha256, const char *directory,
 	if (layers_name(&layers, directory, place, generation, err) ||
 	    check_clear(&layers.paths, err))
 		return -1;
-	image_fd = open_image(path, sha256, deadline, err);
+	image_fd = open_image(path, sha256, deadline, NULL, err);
 	if (image_fd < 0)
 		return -1;
 	if (prepare(&layers, err) == 0 &&

@@ -221,6 +221,7 @@ static int mount_image(struct restore *restore, struct err *err)
 {
 	struct deadline deadline = work_deadline(restore);
 	struct job *job = restore->job;
+	struct report report = tell_report(&job->tell);
 	struct snapshot_row *row = &restore->row;
 	const char *directory = job->backup->directory;
 	CLEANUP_FD int below_fd = -1;
@@ -229,7 +230,7 @@ static int mount_image(struct restore *restore, struct err *err)
 	tell_phase(&job->tell, "mount", row->bytes);
 	job_overlay_place(job, place, sizeof(place));
 	if ((!has_overlays(place) && swap_check_mount(directory, err)) ||
-	    overlay_check(row->path, row->sha256, deadline, err) ||
+	    overlay_check(row->path, row->sha256, deadline, &report, err) ||
 	    files_make_folder(place, err) ||
 	    overlay_clear(directory, place, deadline, err))
 		return -1;

@@ -60,6 +60,7 @@ static int check_row(struct job *job, const struct snapshot_row *row,
 		     struct err *err)
 {
 	CLEANUP_FD int fd = -1;
+	struct report report = tell_report(&job->tell);
 	char sha256[DIGEST_BYTES];
 
 	if (!row->path[0])
@@ -68,7 +69,7 @@ static int check_row(struct job *job, const struct snapshot_row *row,
 	fd = open(row->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return err_errno(err, "cannot open '%s'", row->path);
-	if (digest_file(fd, sha256, deadline_in(VERIFY_MAX_MS), err))
+	if (digest_file(fd, &report, sha256, deadline_in(VERIFY_MAX_MS), err))
 		return -1;
 	if (strcmp(sha256, row->sha256) == 0)
 		return 0;

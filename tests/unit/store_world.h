@@ -124,7 +124,11 @@ __attribute__((unused)) static int64_t generation_of(struct store *store)
 	struct gateway_row row;
 	struct err err;
 
-	return store_read(store, NAME, &row, &err) ? -1 : row.generation;
+	if (store_read(store, NAME, &row, &err) == 0)
+		return row.generation;
+	printf("# %s\n", err.text);
+	fflush(stdout);
+	return -1;
 }
 
 __attribute__((unused)) static int open_and_read(void *user, int n)

@@ -168,7 +168,7 @@ static void digest_of(const char *path, char ret[DIGEST_BYTES])
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct err err;
 
-	if (fd < 0 || digest_file(fd, ret, deadline_in(10000), &err))
+	if (fd < 0 || digest_file(fd, NULL, ret, deadline_in(10000), &err))
 		abort();
 	(void)close(fd);
 }

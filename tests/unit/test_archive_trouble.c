@@ -4,9 +4,11 @@
 
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
+#include "snapshot/digest.h"
 #include "unit/snapshot_world.h"
 
 #include "base/banned.h"
@@ -409,6 +411,44 @@ static void test_check_ends(void)
 	world_remove(&world);
 }
 
+struct heard {
+	int64_t newest;
+	int count;
+	bool sound; /* ever more, never more than there is */
+};
+
+#define LARGE (64LL << 30)
+
+static void hear_digest(void *user, int64_t bytes, int64_t files)
+{
+	struct heard *heard = user;
+
+	(void)files;
+	heard->count++;
+	heard->sound &= bytes > heard->newest && bytes <= LARGE;
+	heard->newest = bytes;
+}
+
+static void test_long_digest(void)
+{
+	struct heard heard = { .sound = true };
+	struct report report = { .progress = hear_digest, .user = &heard };
+	struct err err = { .code = ERR_MAX_ };
+	char digest[DIGEST_BYTES];
+	int fd = memfd_create("large", MFD_CLOEXEC);
+	int result;
+
+	if (fd < 0 || ftruncate(fd, LARGE) != 0) /* a hole, all of it */
+		abort();
+	result = digest_file(fd, &report, digest, deadline_in(2000), &err);
+	ok(result == -1 && err.code == ERR_TIMEOUT,
+	   "a digest that is not done in time is given up: %s", err.text);
+	ok(heard.count > 0 && heard.sound,
+	   "how far it came was told meanwhile (%lld bytes)",
+	   (long long)heard.newest);
+	(void)close(fd);
+}
+
 int main(void)
 {
 	test_changing();
@@ -417,6 +457,7 @@ int main(void)
 	test_come_again();
 	test_read_back();
 	test_slow_database();
+	test_long_digest();
 	test_full_disk();
 	return done_testing();
 }

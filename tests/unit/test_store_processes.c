@@ -30,17 +30,18 @@ static void test_new_at_once(struct world *world)
 static int open_beside_a_stranger(void *user, int n)
 {
 	const struct world *world = user;
-	struct deadline deadline = deadline_in(5000);
+	struct deadline deadline = deadline_in(60000);
 	char path[128];
+	char wal[128];
 	int fd;
 
 	if (n > 0)
 		return open_and_read(user, n);
-	world_path(world, "wakegate.db-wal", path, sizeof(path));
-	while (access(path, F_OK) == 0)
+	world_path(world, "wakegate.db", path, sizeof(path));
+	world_path(world, "wakegate.db-wal", wal, sizeof(wal));
+	while (access(wal, F_OK) == 0 && access(path, F_OK) != 0)
 		if (deadline_passed(deadline))
 			return 1;
-	world_path(world, "wakegate.db", path, sizeof(path));
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	return fd < 0;
 }
