@@ -8,6 +8,7 @@
 
 #include "base/deadline.h"
 #include "edge/relay.h"
+#include "edge/tunnel.h"
 
 #include "base/banned.h"
 
@@ -324,6 +325,8 @@ enum relay_end relay_response(struct call *call, struct exchange *exchange,
 	relay_head(&call->out, &call->response);
 	call->status = call->response.status;
 	add_id(call);
+	if (call->status == 101)
+		tunnel_prepare();
 	if (!buffer_ok(&call->out)) {
 		err_fill(err, ERR_LIMIT, "the response's head is too large");
 		end = RELAY_BROKEN;

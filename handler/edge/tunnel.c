@@ -147,16 +147,29 @@ static int run(struct pump *up, struct pump *down, int signal_fd,
 	return 0;
 }
 
+static sigset_t end_signals(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	return set;
+}
+
+void tunnel_prepare(void)
+{
+	sigset_t set = end_signals();
+
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL); /* can't fail */
+}
+
 static int open_signals(int *ret, struct err *err)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	sigset_t set;
+	sigset_t set = end_signals();
 
 	(void)sigemptyset(&ignore.sa_mask);
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	if (sigaction(SIGPIPE, &ignore, NULL) != 0 ||
-	    sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+	if (sigaction(SIGPIPE, &ignore, NULL) != 0)
 		return err_errno(err, "cannot take signals");
 	*ret = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return *ret < 0 ? err_errno(err, "cannot take signals") : 0;

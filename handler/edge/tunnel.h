@@ -10,6 +10,9 @@
 
 #include "base/err.h"
 
+/* Before the 101 is sent: from now on SIGTERM waits for tunnel_run(). */
+void tunnel_prepare(void);
+
 /* Takes gateway_fd over, and descriptors 0 and 1. SIGTERM, by which a web server
  * says that the client has gone: what came from it is still passed on, then it
  * ends. */

@@ -43,7 +43,7 @@ int event_add(struct store *store, const struct event *event, struct err *err)
 
 int store_event(struct store *store, const struct event *event, struct err *err)
 {
-	if (transaction_begin(store, STORE_BEST_EFFORT_MS, err))
+	if (transaction_begin(store, STORE_HISTORY_MS, err))
 		return -1;
 	return transaction_end(store, event_add(store, event, err), err);
 }

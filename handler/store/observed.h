@@ -60,7 +60,8 @@ struct request_row {
 	char code[32]; /* "": no problem of ours */
 };
 
-/* Adds them in one transaction, and forgets the oldest. Best effort. */
+/* Adds them in one transaction, and forgets the oldest. Gives up when others write
+ * for 250 ms. */
 int store_requests_add(struct store *store, const struct request_row *rows,
 		       size_t len, struct err *err);
 

@@ -57,7 +57,7 @@ int store_requests_add(struct store *store, const struct request_row *rows,
 {
 	int result = 0;
 
-	if (transaction_begin(store, STORE_BEST_EFFORT_MS, err))
+	if (transaction_begin(store, STORE_HISTORY_MS, err))
 		return -1;
 	for (size_t i = 0; result == 0 && i < len; i++)
 		result = add(store, &rows[i], err);

@@ -101,7 +101,7 @@ int store_reset(struct store *store, const char *name, int64_t generation,
 int store_touch(struct store *store, const char *name, int64_t generation,
 		int64_t at_ms, bool answered, struct err *err);
 
-/* Adds an event. Best effort. */
+/* Adds an event. Gives up when others write for 250 ms. */
 int store_event(struct store *store, const struct event *event,
 		struct err *err);
 

@@ -25,6 +25,7 @@
 
 #define STORE_BUSY_MS	     2000
 #define STORE_BEST_EFFORT_MS 20
+#define STORE_HISTORY_MS     250 /* history: its writers have the time */
 #define STORE_LOOK_MS	     100 /* how long a replaced file may go unnoticed */
 #define STORE_ID_BYTES	     17	 /* 16 hexadecimal digits and a NUL */
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # Snapshots: when they are taken, of what, and what they never do.
 
+export BATS_TEST_TIMEOUT=600 # 100 snapshots; a disk may be slow
+
 load helper
 load state
 
@@ -96,6 +98,7 @@ load state
 	eventually 5 has_snapshots 1
 	# what the gateway writes at its start has been seen by then
 	sleep 2.5
+	eventually 10 no_backup_runs
 	count=$(snapshot_count)
 	sleep 2.5
 	[ "$(snapshot_count)" -eq "$count" ]
@@ -103,9 +106,15 @@ load state
 	remember late
 	eventually 5 has_snapshots $((count + 1))
 	sleep 2.2
+	eventually 10 no_backup_runs
 	count=$(snapshot_count)
 	sleep 2.2
 	[ "$(snapshot_count)" -eq "$count" ]
+}
+
+no_backup_runs() {
+	never pgrep -f "wakegate-snapshot -c $CONFIG create" >/dev/null &&
+		[ "$(events_of backup_begin)" = "$(events_of backup_done)" ]
 }
 
 has_snapshots() {
@@ -182,7 +191,8 @@ has_snapshots() {
 	[ "$(newest_id)" -eq 3 ]
 	# the manifests say so as well
 	wg stop
-	rm -rf "${DATA:?}" "$STATE"/wakegate.db*
+	rm -rf "${DATA:?}"
+	delete_database
 	wg start
 	remembers later
 }
@@ -195,7 +205,7 @@ has_snapshots() {
 	for round in {1..8}; do wg backup; done
 	wg stop
 	for round in {1..5}; do
-		rm -f "$STATE"/wakegate.db*
+		delete_database
 		many_lists 6
 		[ "$(snapshot_count)" -eq 8 ]
 	done
@@ -252,14 +262,15 @@ has_snapshots() {
 	remember late
 	wg backup
 	wg stop
-	rm -rf "${DATA:?}" "$STATE"/wakegate.db*
+	rm -rf "${DATA:?}"
+	delete_database
 	run wg snapshots
 	[ "$(grep -c complete <<<"$output")" -eq 2 ] || fail "$output"
-	rm -f "$STATE"/wakegate.db*
+	delete_database
 	wg start
 	remembers late
 	[ "$(events_of restore_done)" -eq 1 ]
-	rm -f "$STATE"/wakegate.db*
+	delete_database
 	wg restore 1
 	remembers early
 	has_forgotten late
@@ -275,7 +286,7 @@ has_snapshots() {
 	snapshots_verify
 	before=$(writes)
 	eventually 5 has_written "$before"
-	head -c 60M /dev/urandom >"$DATA/large"
+	head -c 300M /dev/urandom >"$DATA/large"
 	"$TOP_BUILDDIR/wakegate-snapshot" -c "$CONFIG" create fake \
 		>"$RUN/frozen" 3>&- &
 	eventually 10 is_frozen

@@ -158,8 +158,8 @@ tells_nothing() {
 @test "behind every web server: the page at once, and what its script asks for" {
 	local server
 
-	FLAGS=(--boot-ms 60000)
-	write_config '.gateways.fake.start_timeout_s = 90'
+	FLAGS=(--boot-ms 170000)
+	write_config '.gateways.fake.start_timeout_s = 180'
 	become_www_data
 	ENTER=("${AS[@]}")
 	for server in lighttpd lighttpd_cgi apache apache_cgi apache_proxy_fcgi \

@@ -89,14 +89,16 @@ keys() {
 	write_bucket_config
 	two_snapshots
 	find "$SNAPS" -name '*.tar.zst' -exec truncate -s -50 '{}' +
-	rm -rf "${DATA:?}" "$STATE"/wakegate.db*
+	rm -rf "${DATA:?}"
+	delete_database
 	wg start
 	remembers late
 }
 
 @test "the bucket can't be reached from an empty disk: failed, not started blank" {
-	write_bucket_config '.gateways.fake.backup.restore_timeout_s = 2'
+	write_bucket_config
 	two_snapshots
+	write_bucket_config '.gateways.fake.backup.restore_timeout_s = 2'
 	lose_machine
 	stop_s3
 	run wg start
@@ -114,8 +116,9 @@ keys() {
 @test "the bucket hangs: a restore ends in time, and the next one works" {
 	local begin
 
-	write_bucket_config '.gateways.fake.backup.restore_timeout_s = 2'
+	write_bucket_config
 	two_snapshots
+	write_bucket_config '.gateways.fake.backup.restore_timeout_s = 2'
 	lose_machine
 	kill -STOP "$S3PROXY_PID"
 	begin=$(now_ms)

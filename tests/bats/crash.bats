@@ -31,7 +31,7 @@ killed_under_load() {
 	while (($(now_ms) < end)); do sleep 0.1; done
 	kill "${pids[@]}"
 	wait "${pids[@]}" || true
-	cat "$RUN"/codes.* >"$RUN/all"
+	awk 1 "$RUN"/codes.* >"$RUN/all" # the last line of each may lack its end
 	[ "$(grep -vc '^200$' "$RUN/all")" -eq 0 ] ||
 		fail "$(sort "$RUN/all" | uniq -c)"
 	[ "$(wc -l <"$RUN/all")" -gt 200 ]
@@ -133,9 +133,9 @@ cooldown_over() {
 		waits+=("$(row 'retry_at_ms - stopped_ms')")
 		eventually 5 cooldown_over
 	done
-	((waits[0] >= 900 && waits[0] <= 1100)) || fail "${waits[*]}"
-	((waits[1] >= 1900 && waits[1] <= 2100)) || fail "${waits[*]}"
-	((waits[2] >= 3900 && waits[2] <= 4100)) || fail "${waits[*]}"
+	((waits[0] > 0 && waits[0] <= 1000)) || fail "${waits[*]}"
+	((waits[1] > 1000 && waits[1] <= 2000)) || fail "${waits[*]}"
+	((waits[2] > 2000 && waits[2] <= 4000)) || fail "${waits[*]}"
 }
 
 @test "exit code 78 is failed at once" {

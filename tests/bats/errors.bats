@@ -73,7 +73,7 @@ problem() {
 }
 
 @test "overloaded: 503 when more than waiting_max wait" {
-	FLAGS=(--boot-ms 2500)
+	FLAGS=(--boot-ms 8000)
 	write_config '.gateways.fake.waiting_max = 3'
 	start_lighttpd
 	run many 12 /pid

@@ -30,7 +30,7 @@ count_is() {
 	eventually 5 says ready
 	wg stop
 	eventually 5 says stopped
-	rm -f "$STATE"/wakegate.db*
+	delete_database
 	sleep 0.5
 	wg start
 	eventually 8 count_is ' ready' 2

@@ -202,7 +202,8 @@ stop_connections() {
 
 # From now on, no one else can write to the database, for SECONDS.
 lock_database() {
-	"${AS[@]}" sqlite3 "$STATE/wakegate.db" 'BEGIN IMMEDIATE' \
+	"${AS[@]}" sqlite3 -cmd '.timeout 5000' "$STATE/wakegate.db" \
+		'BEGIN IMMEDIATE' \
 		".shell touch '$RUN/locked'; sleep $1" ROLLBACK 3>&- &
 	BACKGROUND+=($!)
 	eventually 5 test -e "$RUN/locked"
@@ -251,7 +252,8 @@ lose_database() {
 		"\${@:1:\$#-2}" >'$RUN/restore.out'
 		sed '\$d' '$RUN/restore.out'
 		sleep 0.1
-		rm -f '$STATE'/wakegate.db*
+		rm -f '$STATE'/wakegate.db-*
+		rm -f '$STATE/wakegate.db'
 		tail -n 1 '$RUN/restore.out'
 	END
 	chmod +x "$RUN/bin/wakegate-snapshot"

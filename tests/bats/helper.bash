@@ -172,6 +172,12 @@ query() {
 	"${AS[@]}" sqlite3 -cmd '.timeout 5000' "file:$STATE/wakegate.db?mode=rw" "$1"
 }
 
+# What lies beside it first: what is made anew meanwhile keeps its own.
+delete_database() {
+	rm -f "$STATE"/wakegate.db-*
+	rm -f "$STATE/wakegate.db"
+}
+
 row() {
 	query "SELECT $1 FROM gateway WHERE name = '${2:-fake}'"
 }
@@ -272,6 +278,14 @@ serve() {
 		--listen "$address" "$@"
 	SERVE=$!
 	eventually 10 serve_listens "$address"
+}
+
+# Who has only begun does not hear SIGTERM yet.
+hears_term() {
+	local caught
+
+	caught=$(awk '/^SigCgt/ { print $2 }' "/proc/$1/status" 2>/dev/null) &&
+		((0x$caught & 0x4000))
 }
 
 serve_listens() {

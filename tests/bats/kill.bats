@@ -160,7 +160,8 @@ leftovers_but_keeper() {
 	local pid
 
 	for pid in $(leftovers); do
-		grep -qsaF -- "$WAKEGATE" "/proc/$pid/cmdline" || echo "$pid"
+		grep -qsaF -- "$WAKEGATE" "/proc/$pid/cmdline" || gone "$pid" ||
+			echo "$pid"
 	done
 }
 
@@ -238,6 +239,7 @@ leftovers_but_keeper() {
 	write_config '.gateways.fake.stop_timeout_s = 1'
 	start_lighttpd
 	get /pid
+	eventually 5 pgrep -n -x gateway-helper -P "$body"
 	helper=$(pgrep -n -x gateway-helper -P "$body")
 	kill -KILL "$body"
 	get /pid
@@ -300,6 +302,10 @@ leftovers_but_keeper() {
 	: >"$RUN/gateway.lock"
 	wg stop
 	[ ! -e "$RUN/gateway.lock" ]
+	wg start
+	: >"$RUN/gateway.lock"
+	kill -KILL "$(row pid)"
+	eventually 5 never test -e "$RUN/gateway.lock"
 }
 
 @test "a request during a stop waits and is answered by the next gateway" {

@@ -153,7 +153,7 @@ promtool_accepts() {
 	start_lighttpd
 	get /pid
 	becomes 'wakegate_requests_total{code="2xx"}' 1
-	rm -f "$STATE"/wakegate.db*
+	delete_database
 	sleep 0.2
 	get /pid
 	get /pid

@@ -40,6 +40,11 @@ text() {
 		sed 's/<[^>]*>/ /g' | tr -s ' \n' ' '
 }
 
+page_says() {
+	page
+	says "$1"
+}
+
 says() {
 	[[ $(text) == *"$1"* ]] || fail "no '$1' in: $(text)"
 }
@@ -63,7 +68,7 @@ says() {
 	says 'Memory'
 	says 'Processes 1 '
 	says ' claimed '
-	says 'Usually '
+	eventually 5 page_says 'Usually ' # noted just after ready
 	grep -q 'it &lt;b&gt;says&lt;/b&gt; token=\[redacted\]' "$RUN/body"
 	[[ $body != *hush-hush* ]]
 	[ -z "$(grep -oE '(src|href|action)="[^"]*"' "$RUN/body" |

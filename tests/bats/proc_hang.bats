@@ -55,6 +55,11 @@ waits_for_fuse() {
 	[ "$(gateway_starts)" -eq 1 ]
 }
 
+# Other tests' are in other namespaces.
+starts_here() {
+	pgrep --ns "$HANGFS_PID" --nslist mnt -xa wakegate-start
+}
+
 @test "a command that hangs before it runs is not started a second time" {
 	COMMAND=("$RUN/program")
 	write_config '.gateways.fake.stop_timeout_s = 1'
@@ -64,8 +69,7 @@ waits_for_fuse() {
 	run wg reset
 	run wg start
 	[ "$status" -ne 0 ]
-	[ "$(pgrep -xc wakegate-start)" -eq 1 ] ||
-		fail "$(pgrep -xa wakegate-start)"
+	[ "$(starts_here | wc -l)" -eq 1 ] || fail "$(starts_here)"
 }
 
 @test "/proc hangs: a browser gets its loading page at once, then the page" {

@@ -36,6 +36,8 @@ load state
 }
 
 @test "a plain restart, and a crash, keep what was written after the snapshot" {
+	local keeper pid
+
 	write_state_config
 	wg start
 	remember early
@@ -47,7 +49,11 @@ load state
 	eventually 10 row_is state stopped
 	wg start
 	remembers late
-	kill -KILL "$(row owner_pid)" "$(row pid)"
+	keeper=$(row owner_pid)
+	pid=$(row pid)
+	kill -KILL "$keeper" "$pid"
+	eventually 5 gone "$keeper"
+	eventually 5 gone "$pid"
 	wg start
 	remembers late
 	[ "$(events_of restore_begin)" -eq 0 ]
@@ -103,7 +109,7 @@ load state
 	wg start
 	remembers late
 	eventually 5 kept_mine
-	grep -q 'is kept as' "$STATE/wakegate.log"
+	eventually 5 grep -q 'is kept as' "$STATE/wakegate.log"
 }
 
 kept_mine() {
@@ -511,7 +517,7 @@ slow_restore() {
 		if [ "\$3" = restore ]; then
 			echo '{"phase":"fetch","snapshot":1,"bytes":1,"total":2,"files":0}'
 			sleep 2
-			echo '{"phase":"unpack","snapshot":1,"bytes":1,"total":2,"files":0}'
+			echo '{"phase":"look","snapshot":1,"bytes":1,"total":2,"files":0}'
 			sleep 2
 			set -- $* "\$@"
 		else

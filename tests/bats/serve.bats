@@ -20,6 +20,7 @@ has_descriptors() {
 	write_config
 	serve "$RUN/a.sock"
 	[[ $(stat -c %a "$RUN/a.sock") == [67]00 ]]
+	eventually 5 hears_term "$SERVE"
 	kill -TERM "$SERVE"
 	eventually 5 gone "$SERVE"
 	[ ! -e "$RUN/a.sock" ]

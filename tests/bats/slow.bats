@@ -10,6 +10,8 @@ serve_with() {
 	take_port
 	WEB_PORT=$REPLY
 	fill_in nginx.conf
+	# one, that knows of all connections that are kept
+	sed -i 's/^worker_processes .*/worker_processes 1;/' "$RUN/nginx.conf"
 	fill_in nginx-websocket.conf
 	start_server "$RUN/server.log" "$NGINX" -c "$RUN/nginx.conf"
 }
@@ -73,6 +75,7 @@ is_refused() {
 	serve_with 4
 	run many 8 '/slow?ms=200&x='
 	[ "$output" = "200 8" ] || fail "$output"
+	eventually 10 gateway_connections_are 0
 	curl -s -o "$RUN/slow" "$URL/slow?ms=6000" 3>&- &
 	client=$!
 	eventually 10 gateway_connections_are 1

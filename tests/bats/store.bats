@@ -99,7 +99,7 @@ small_state() {
 	start_lighttpd
 	get /pid
 	pid=$body
-	rm -f "$STATE"/wakegate.db*
+	delete_database
 	for _ in {1..5}; do
 		get /pid
 		[ "$code" = 200 ] || fail "$code $body"
@@ -122,7 +122,8 @@ small_state() {
 	write_config
 	wg start
 	pid=$(row pid)
-	rm -rf "$STATE"
+	mv "$STATE" "$RUN/deleted" # at once
+	rm -rf "$RUN/deleted"
 	cgi GET /pid
 	[ "$code" = 200 ]
 	grep -q "^$pid" "$RUN/cgi"
@@ -159,15 +160,23 @@ small_state() {
 }
 
 @test "a read-only database: a running gateway's requests pass, else 503 store" {
-	small_state 8m
 	write_config
+	become_www_data
+	ENTER=("${AS[@]}")
 	start_lighttpd
 	get /pid
 	[ "$code" = 200 ]
-	mount -o remount,ro "$STATE" || mount -o remount,ro -f "$STATE" ||
-		skip "cannot remount"
+	"${AS[@]}" chmod 400 "$STATE"/wakegate.*
+	"${AS[@]}" chmod 500 "$STATE"
 	get /pid
 	[ "$code" = 200 ]
+	cgi GET /pid
+	[ "$code" = 200 ]
+	kill -KILL "$(row pid)"
+	cgi GET /pid
+	[ "$code" = 503 ]
+	"${AS[@]}" chmod 700 "$STATE"
+	"${AS[@]}" chmod 600 "$STATE"/wakegate.*
 	cgi GET /pid
 	[ "$code" = 200 ]
 }

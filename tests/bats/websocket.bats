@@ -317,7 +317,7 @@ from() {
 		<"$RUN/in" >"$RUN/cgi" 7>&- &
 	eventually 5 grep -q '^Status: 101' "$RUN/cgi"
 	pid=$(our_workers)
-	kill -STOP "$pid"
+	kill -STOP "$pid" # wherever it is now
 	printf 'last words' >&7
 	kill -TERM "$pid"
 	kill -CONT "$pid"

@@ -373,7 +373,7 @@ static void end_check(void *user, int64_t bytes, int64_t files)
 	    check != (long)ended && kill((pid_t)check, SIGSTOP) == 0) {
 		ended = (pid_t)check;
 		if (fork() == 0) {
-			(void)usleep(300000);
+			(void)usleep(1000000); /* it will have been asked */
 			(void)kill((pid_t)check, *number);
 			(void)kill((pid_t)check, SIGCONT);
 			_exit(0);

@@ -206,8 +206,11 @@ static void test_fingerprint(void)
 	(void)unlink(path);
 	ok(!differs(&world, &last), "nor does a folder's time");
 	world_write(world.state, "folder/file", "54321");
-	ok(differs(&world, &last), "new content of the same size counts");
 	(void)snprintf(path, sizeof(path), "%s/folder/file", world.state);
+	/* before Linux 6.13 the clock of files may stand still for 4 ms */
+	(void)utimensat(AT_FDCWD, path,
+			(struct timespec[]){ { 0 }, { .tv_nsec = 1 } }, 0);
+	ok(differs(&world, &last), "new content of the same size counts");
 	(void)chmod(path, 0600);
 	ok(differs(&world, &last), "a mode counts");
 	(void)snprintf(other, sizeof(other), "%s/folder/name", world.state);
