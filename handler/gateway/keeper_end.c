@@ -236,6 +236,8 @@ static struct settlement settle(struct keeper *keeper)
 	};
 	struct err err;
 
+	if (row->ready_ms != 0)
+		ending.served_ms = ending.now_ms - row->ready_ms;
 	if (store_exits_since(keeper->store, row->name,
 			      ending.now_ms - EXITS_WINDOW_MS, &ending.exits,
 			      &err))

@@ -229,7 +229,9 @@ void keeper_read(struct keeper *keeper)
 
 void keeper_heartbeat(struct keeper *keeper)
 {
-	if (!deadline_passed(keeper->next_heartbeat))
+	if (!deadline_passed(keeper->next_heartbeat) &&
+	    !lifecycle_clock_was_set(clock_wall_ms(), keeper->row.heartbeat_ms,
+				     (int64_t)keeper->gateway->lease_s * 1000))
 		return;
 	if (keeper->row.owner.start == 0) /* /proc did not answer before */
 		keeper_sign(keeper);

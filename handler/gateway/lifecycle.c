@@ -6,6 +6,7 @@
 
 #define COOLDOWN_MAX_S	 60
 #define LOOP_COOLDOWN_MS 10000
+#define SERVED_MS	 60000
 #define TOUCH_MAX_MS	 5000
 #define IDLE_AGAIN_MS	 500
 
@@ -112,6 +113,13 @@ bool lifecycle_restore_due(const struct restore_view *view)
 	       (view->wanted || view->marker == MARKER_NONE);
 }
 
+bool lifecycle_clock_was_set(int64_t now_ms, int64_t heartbeat_ms,
+			     int64_t lease_ms)
+{
+	/* by its own clock it speaks each third of the lease */
+	return now_ms < heartbeat_ms || now_ms - heartbeat_ms > lease_ms / 2;
+}
+
 static bool is_final(int exit_code, const struct gateway_settings *gateway)
 {
 	for (size_t i = 0; i < gateway->final_exit_codes_count; i++)
@@ -180,7 +188,7 @@ struct settlement lifecycle_settle(const struct ending *ending,
 	if (is_final(ending->exit_code, gateway))
 		return (struct settlement){ STATE_FAILED, "exit_code",
 					    ending->failures + 1, 0 };
-	if (!ending->answered)
+	if (!ending->answered && ending->served_ms < SERVED_MS)
 		return settle_failure(ending, gateway->max_failures);
 	if (ending->exits > gateway->restarts_max)
 		return (struct settlement){ STATE_COOLDOWN, "crash_loop", 0,

@@ -108,6 +108,11 @@ struct restore_view {
 
 bool lifecycle_restore_due(const struct restore_view *view);
 
+/* Has the wall clock been set, so that a heartbeat which others judge by it is due
+ * at once? An owner that lives would count as silent. */
+bool lifecycle_clock_was_set(int64_t now_ms, int64_t heartbeat_ms,
+			     int64_t lease_ms);
+
 /* How a generation ended. */
 struct ending {
 	bool wanted;   /* by a person */
@@ -118,6 +123,9 @@ struct ending {
 	int exit_code; /* EXIT_CODE_NONE */
 	int failures;  /* failed starts in a row before this one */
 	int exits;     /* by itself, within the last 60 s, this one too */
+	/* how long it was ready; requests past us are not seen to be answered, so
+	 * 60 s are no failed start either */
+	int64_t served_ms;
 	int64_t now_ms;
 };
 

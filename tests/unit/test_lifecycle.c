@@ -1,4 +1,4 @@
-/* The lifecycle's table, cell by cell, and the two pure decisions beside it. */
+/* The lifecycle's table, cell by cell, and the pure decisions beside it. */
 #include "config.h"
 
 #include <string.h>
@@ -189,6 +189,13 @@ static void test_failures(void)
 	end = end_with((struct ending){ .failures = 5, .exit_code = 1 });
 	ok(end.state == STATE_FAILED && strcmp(end.reason, "max_failures") == 0,
 	   "the sixth needs a person");
+	end = end_with((struct ending){
+		.failures = 5, .exit_code = 1, .served_ms = 59999 });
+	ok(end.state == STATE_FAILED, "also when it was ready for a while");
+	end = end_with((struct ending){
+		.failures = 5, .exit_code = 1, .served_ms = 60000 });
+	ok(end.state == STATE_STOPPED && end.failures == 0,
+	   "one that was ready for a minute had started");
 }
 
 static void test_endings(void)
@@ -257,6 +264,16 @@ static void test_idle(void)
 	ok(strcmp(end.reason, "held") == 0, "a person's hold goes first");
 }
 
+static void test_clock(void)
+{
+	ok(!lifecycle_clock_was_set(NOW, NOW, 30000) &&
+		   !lifecycle_clock_was_set(NOW + 11000, NOW, 30000),
+	   "a clock that goes on as it should was not set");
+	ok(lifecycle_clock_was_set(NOW + 31000, NOW, 30000),
+	   "one that leaps past the lease was");
+	ok(lifecycle_clock_was_set(NOW - 1, NOW, 30000), "one put back was");
+}
+
 int main(void)
 {
 	test_table();
@@ -265,5 +282,6 @@ int main(void)
 	test_failures();
 	test_endings();
 	test_idle();
+	test_clock();
 	return done_testing();
 }
