@@ -95,6 +95,17 @@ int body_next(struct body *body, char buf[RELAY_BYTES], struct slice *ret,
 	return 0;
 }
 
+void body_drain(struct body *body, struct deadline deadline)
+{
+	char buf[RELAY_BYTES];
+	struct slice piece;
+	struct err err;
+
+	while (!body->ended && !deadline_passed(deadline))
+		if (read_piece(body, buf, &piece, &err))
+			return;
+}
+
 int body_is_empty(struct body *body, bool *ret, struct err *err)
 {
 	struct slice piece = { 0 };

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/deadline.h"
 #include "base/err.h"
 #include "base/http1.h"
 #include "edge/client.h"
@@ -39,6 +40,10 @@ int body_is_empty(struct body *body, bool *ret, struct err *err);
  * at the end. ERR_LIMIT: more than max. ERR_CLOSED: it broke off. */
 int body_next(struct body *body, char buf[RELAY_BYTES], struct slice *ret,
 	      struct err *err);
+
+/* Reads the rest and forgets it, until the deadline: for web servers that hear no
+ * answer while they still send. What goes wrong shows when the answer is sent. */
+void body_drain(struct body *body, struct deadline deadline);
 
 /* Can it be given from its beginning again? */
 bool body_replayable(const struct body *body);

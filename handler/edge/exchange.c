@@ -15,6 +15,8 @@
 
 #include "base/banned.h"
 
+#define STUCK_MS 30000 /* a gateway that has answered, and reads on or does not */
+
 /* What is on its way to the gateway. */
 struct parcel {
 	struct iovec parts[3];
@@ -129,7 +131,8 @@ static enum push_end push_wait(struct call *call, struct exchange *exchange,
 	int ready;
 
 	if (!parcel->stuck)
-		parcel->deadline = exchange_deadline(call);
+		parcel->deadline = answered ? deadline_in(STUCK_MS)
+					    : exchange_deadline(call);
 	parcel->stuck = true;
 	if (deadline_passed(parcel->deadline))
 		return PUSH_TIMEOUT;
@@ -266,8 +269,8 @@ enum exchange_end exchange_hear(struct call *call, struct exchange *exchange,
 }
 
 /* The gateway speaks before the request is through. A final answer is *answered;
- * *stop: an error, as the gateway will not read on; for a success the rest is what
- * it works with. */
+ * *stop: no success, so the gateway has no use for the rest; for a success that is
+ * what it works with. */
 static enum exchange_end listen_early(struct call *call,
 				      struct exchange *exchange, bool *answered,
 				      bool *stop, struct err *err)
@@ -278,7 +281,7 @@ static enum exchange_end listen_early(struct call *call,
 	if (more)
 		return EXCHANGE_HEAD;
 	*answered = true;
-	*stop = end != EXCHANGE_HEAD || call->response.status >= 400;
+	*stop = end != EXCHANGE_HEAD || call->response.status >= 300;
 	return end;
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/log.h"
 #include "edge/exchange.h"
 #include "edge/passage.h"
@@ -10,6 +11,8 @@
 #include "edge/retry.h"
 
 #include "base/banned.h"
+
+#define DRAIN_MS 30000
 
 /* Gives true when the request is to be sent again; else it has been answered. */
 static bool broken(struct call *call, struct passage *passage,
@@ -51,6 +54,17 @@ static enum problem_code problem_of_break(const struct err *err)
 					: PROBLEM_GATEWAY_CLOSED;
 }
 
+/* The answer came before the request was through. A web server that is not done
+ * sending would not take it, and wait for us to read as we for it. */
+static void drain(struct call *call, const struct exchange *exchange)
+{
+	const struct request *request = &call->request;
+
+	if (!exchange->sent_all && request->half_duplex &&
+	    (request->content_length >= 0 || request->transfer_coded))
+		body_drain(&call->body, deadline_in(DRAIN_MS));
+}
+
 /* Gives true when the request is to be sent again: the gateway died, and nothing
  * of its answer has left yet. */
 static bool relay(struct call *call, struct passage *passage,
@@ -59,6 +73,7 @@ static bool relay(struct call *call, struct passage *passage,
 	struct err err;
 	enum relay_end end;
 
+	drain(call, exchange);
 	passage_answered(call, passage);
 	end = relay_response(call, exchange, &err);
 	if (end == RELAY_DONE)

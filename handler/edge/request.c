@@ -25,6 +25,7 @@ struct environment {
 	const char *fcgi_role;
 	const char *apache_role;
 	const char *password;
+	const char *software;
 };
 
 static bool is_clean(const char *text)
@@ -58,6 +59,7 @@ static void take_variable(struct environment *ret, const char *variable)
 		{ "FCGI_ROLE=", &ret->fcgi_role },
 		{ "FCGI_APACHE_ROLE=", &ret->apache_role },
 		{ "REMOTE_PASSWD=", &ret->password },
+		{ "SERVER_SOFTWARE=", &ret->software },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -377,6 +379,8 @@ int request_read(struct request *ret, char **envp, struct err *err)
 	ret->remote_addr = or_empty(environment.remote_addr);
 	ret->remote_user = or_empty(environment.remote_user);
 	ret->server_port = or_empty(environment.server_port);
+	ret->half_duplex =
+		strncmp(or_empty(environment.software), "lighttpd", 8) != 0;
 	ret->role = read_role(&environment);
 	/* mod_fcgid's; under mod_authnz_fcgi we are an AUTHENTICATOR */
 	ret->bare_verdict =

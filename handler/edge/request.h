@@ -53,6 +53,7 @@ struct request {
 	bool navigation;     /* a browser goes to a page */
 	bool websocket;	     /* as far as the web server lets us see it */
 	bool bare_verdict;   /* the authorizer's fields reach the client */
+	bool half_duplex;    /* the web server hears no answer while it sends */
 	bool asks_password;  /* it is to say whether a password is right */
 };
 

@@ -418,6 +418,25 @@ events_flow() {
 	done
 }
 
+@test "a large answer that comes before the body was read is whole" {
+	local server answer
+
+	head -c 20000000 /dev/zero >"$RUN/big"
+	write_config
+	for server in lighttpd apache nginx lighttpd_cgi apache_cgi; do
+		start_web "$server"
+		for answer in 302 413; do
+			get "/early413?code=$answer&bytes=3000000" -T "$RUN/big" \
+				-H 'Expect:' --max-time 60
+			[ "$code" = "$answer" ] || fail "$server: $code"
+			[ "$(stat -c %s "$RUN/body")" -eq 3000000 ] ||
+				fail "$server: $(stat -c %s "$RUN/body")"
+		done
+		stop_servers
+		wg stop
+	done
+}
+
 # uploads ANSWER ANSWER: a gateway sends the first as soon as it has the request's
 # head, and the second when it has read 20 MB.
 uploads() {

@@ -309,17 +309,22 @@ static bool path_redirect(struct conn *conn)
 	return true;
 }
 
-/* Answers before it has read the body, then reads no more than what comes in a
- * second, so that the answer is not lost to a reset. */
+/* Answers before it has read the body, with as many bytes as asked for, then reads
+ * no more than what comes in a second, so that the answer is not lost to a reset. */
 static bool path_early413(struct conn *conn)
 {
 	struct pollfd polled = { .fd = conn->fd, .events = POLLIN };
-	int64_t end = wall_ms() + 1000;
+	int bytes = request_number(conn, "bytes", 6);
+	int64_t end;
 	char scrap[65536];
 
 	conn->keep_alive = false;
-	reply_head(conn, 413, "Content-Length: 6\r\n");
-	(void)send_text(conn, "early\n");
+	(void)snprintf(scrap, sizeof(scrap), "Content-Length: %d\r\n", bytes);
+	reply_head(conn, request_number(conn, "code", 413), scrap);
+	for (int sent = 0; sent + 6 <= bytes; sent += 6)
+		if (!send_text(conn, "early\n"))
+			return false;
+	end = wall_ms() + 1000;
 	(void)shutdown(conn->fd, SHUT_WR);
 	while (wall_ms() < end && poll(&polled, 1, 100) >= 0)
 		if (polled.revents &&
