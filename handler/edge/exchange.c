@@ -15,7 +15,8 @@
 
 #include "base/banned.h"
 
-#define STUCK_MS 30000 /* a gateway that has answered, and reads on or does not */
+#define STUCK_MS                                                               \
+	30000 /* a gateway that has answered, and reads on or does not */
 
 /* What is on its way to the gateway. */
 struct parcel {

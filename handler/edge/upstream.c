@@ -22,7 +22,7 @@ struct pool {
 	struct pool *next;
 	char *address;
 	size_t count;
-	struct idle entries[UPSTREAM_IDLE_MAX];
+	struct idle entries[KEEPALIVE_MAX_MAX];
 };
 
 struct upstream {
@@ -133,27 +133,29 @@ int upstream_take(struct upstream *upstream,
 	return -1;
 }
 
-/* Adds the newest; the oldest goes where there are too many. Gives the one to
- * close, or -1. */
-static int push(struct pool *pool, struct idle entry)
+/* Closes the oldest. */
+static void drop(struct pool *pool, size_t count)
 {
-	int surplus = -1;
+	for (size_t i = 0; i < count; i++)
+		(void)close(pool->entries[i].fd);
+	pool->count -= count;
+	memmove(pool->entries, pool->entries + count,
+		pool->count * sizeof(pool->entries[0]));
+}
 
-	if (pool->count == UPSTREAM_IDLE_MAX) {
-		surplus = pool->entries[0].fd;
-		pool->count--;
-		memmove(pool->entries, pool->entries + 1,
-			pool->count * sizeof(pool->entries[0]));
-	}
+/* Adds the newest; the oldest go where there are too many. */
+static void push(struct pool *pool, struct idle entry, size_t max)
+{
+	if (pool->count >= max)
+		drop(pool, pool->count - max + 1);
 	pool->entries[pool->count++] = entry;
-	return surplus;
 }
 
 void upstream_keep(struct upstream *upstream,
 		   const struct gateway_settings *gateway, int64_t generation,
 		   int fd)
 {
-	int surplus = fd;
+	bool kept = false;
 	bool arm = false;
 	struct idle entry = { .fd = fd, .generation = generation };
 	struct pool *pool;
@@ -162,14 +164,15 @@ void upstream_keep(struct upstream *upstream,
 		deadline_in((int64_t)gateway->keepalive_s * 1000).at_ms;
 	(void)pthread_mutex_lock(&upstream->lock);
 	pool = find_or_make(upstream, gateway->address_text);
-	if (pool && gateway->keepalive_s > 0) {
-		surplus = push(pool, entry);
+	if (pool && gateway->keepalive_s > 0 && gateway->keepalive_max > 0) {
+		push(pool, entry, (size_t)gateway->keepalive_max);
+		kept = true;
 		arm = !upstream->armed;
 		upstream->armed = true;
 	}
 	(void)pthread_mutex_unlock(&upstream->lock);
-	if (surplus >= 0)
-		(void)close(surplus);
+	if (!kept)
+		(void)close(fd);
 	if (arm && upstream->arm)
 		upstream->arm(upstream->user);
 }
@@ -181,10 +184,8 @@ static void expire_pool(struct pool *pool, struct deadline *next)
 
 	while (gone < pool->count && deadline_passed((struct deadline){
 					     pool->entries[gone].until_ms }))
-		(void)close(pool->entries[gone++].fd);
-	pool->count -= gone;
-	memmove(pool->entries, pool->entries + gone,
-		pool->count * sizeof(pool->entries[0]));
+		gone++;
+	drop(pool, gone);
 	if (pool->count > 0)
 		*next = deadline_min(
 			*next, (struct deadline){ pool->entries[0].until_ms });

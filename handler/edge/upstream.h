@@ -1,6 +1,6 @@
 /* upstream.h - connections to the gateways, kept and used again by all threads
  *
- * Last in, first out; at most UPSTREAM_IDLE_MAX wait for a gateway's next
+ * Last in, first out; at most keepalive_max wait for a gateway's next
  * request. One that was closed or spoke unasked is never given out, nor one that
  * belongs to another generation.
  */
@@ -13,8 +13,6 @@
 #include "base/deadline.h"
 #include "base/err.h"
 #include "gateway/settings.h"
-
-#define UPSTREAM_IDLE_MAX 32
 
 struct upstream;
 

@@ -26,6 +26,8 @@ struct setting_value {
 	char *file; /* NULL: given as text */
 };
 
+#define KEEPALIVE_MAX_MAX 256
+
 struct probe_settings {
 	char *path; /* NULL: a TCP connect is the probe */
 	int status;
@@ -104,6 +106,7 @@ struct gateway_settings {
 	int waiting_max;
 	size_t replay_bytes;
 	int64_t body_max_bytes;
+	int keepalive_max; /* 0 to KEEPALIVE_MAX_MAX */
 	int keepalive_s, response_timeout_s,
 		stream_idle_timeout_s; /* 0: none */
 	enum forwarded forwarded;

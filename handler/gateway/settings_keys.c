@@ -118,6 +118,8 @@ const struct key gateway_keys[] = {
 	{ "body_max_bytes", &type_int64, GATEWAY(body_max_bytes), "104857600",
 	  RANGE(1, INT64_C(1) << 50) },
 	{ "keepalive_s", &type_int, GATEWAY(keepalive_s), "4", RANGE(0, 3600) },
+	{ "keepalive_max", &type_int, GATEWAY(keepalive_max), "32",
+	  RANGE(0, KEEPALIVE_MAX_MAX) },
 	{ "response_timeout_s", &type_int, GATEWAY(response_timeout_s), "120",
 	  RANGE(0, DAY_S) },
 	{ "stream_idle_timeout_s", &type_int, GATEWAY(stream_idle_timeout_s),

@@ -28,7 +28,8 @@ static void test_default_limits(const struct gateway_settings *gateway)
 	ok(gateway->waiting_max == 200 && gateway->replay_bytes == 65536 &&
 		   gateway->body_max_bytes == 104857600,
 	   "default sizes");
-	ok(gateway->keepalive_s == 4 && gateway->response_timeout_s == 120 &&
+	ok(gateway->keepalive_s == 4 && gateway->keepalive_max == 32 &&
+		   gateway->response_timeout_s == 120 &&
 		   gateway->stream_idle_timeout_s == 0,
 	   "default times of the upstream side");
 	ok(gateway->probe.status == 200 && gateway->probe.interval_ms == 100 &&
