@@ -76,12 +76,19 @@ void progress_show(struct progress *progress, const struct gateway_row *row)
 		return;
 	}
 	if (progress->shown && progress->state == row->state &&
-	    progress->generation == row->generation)
+	    progress->generation == row->generation &&
+	    (row->state != STATE_RESTORING ||
+	     elapsed_ms - progress->shown_ms < LINE_MS))
 		return;
-	(void)fprintf(stderr, "%s: %s (generation %lld)\n", row->name,
+	(void)fprintf(stderr, "%s: %s (generation %lld)", row->name,
 		      gateway_state_names[row->state],
 		      (long long)row->generation);
+	if (row->progress_bytes > 0)
+		progress_bytes(row->progress_bytes, row->progress_total,
+			       elapsed_ms);
+	(void)fputc('\n', stderr);
 	progress->shown = true;
+	progress->shown_ms = elapsed_ms;
 	progress->state = row->state;
 	progress->generation = row->generation;
 }

@@ -1,7 +1,8 @@
 /* progress.h - what a person sees of a command that takes longer than a second
  *
  * On a terminal one line that is written anew; elsewhere one line for each change
- * of state. All on standard error.
+ * of state, and each 5 s for how far a snapshot or a restore is. All on standard
+ * error.
  */
 #ifndef WAKEGATE_PROGRESS_H
 #define WAKEGATE_PROGRESS_H

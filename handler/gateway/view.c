@@ -105,8 +105,6 @@ json_t *view_json(const struct view *view)
 	set_number(shown, "progress_bytes", row->progress_bytes, 0);
 	set_number(shown, "progress_total", row->progress_total, 0);
 	set_number(shown, "snapshot", row->snapshot, 0);
-	set_number(shown, "progress_bytes", row->progress_bytes, 0);
-	set_number(shown, "progress_total", row->progress_total, 0);
 	set_number(shown, "started_ms", row->started_ms, 0);
 	set_number(shown, "ready_ms", row->ready_ms, 0);
 	set_number(shown, "stopped_ms", row->stopped_ms, 0);

@@ -30,6 +30,9 @@ struct archive_source {
 	const char *work;	  /* an existing folder of ours for copies of
 				 * databases; emptied again */
 	struct deadline deadline; /* of the whole */
+	/* called when all of the folder has been read; NULL: nobody asks */
+	void (*on_read)(void *user);
+	void *user;
 };
 
 /* Writes the archive to path, which must not exist (O_EXCL, mode 0600): synced, read

@@ -45,9 +45,12 @@ int packer_begin(struct packer *packer, struct err *err)
 int packer_run(struct packer *packer, struct err *err)
 {
 	if (tree_walk(packer->directory, packer->source->exclude, pack_entry,
-		      packer, err))
+		      packer, err) ||
+	    pack_databases(packer, err))
 		return -1;
-	return pack_databases(packer, err);
+	if (packer->source->on_read)
+		packer->source->on_read(packer->source->user);
+	return 0;
 }
 
 static int create_once(const struct archive_source *source, const char *path,

@@ -176,6 +176,9 @@ static int pack_folder(struct packer *packer, const struct tree_entry *entry,
 	CLEANUP_FD int fd =
 		openat(entry->parent_fd, entry->name, OPEN_FLAGS | O_DIRECTORY);
 
+	if (entry->mounted)
+		report_note(packer->report, "left out what is mounted at '%s'",
+			    entry->path);
 	/* one that comes again meanwhile would be members without their folder */
 	if (fd < 0)
 		return leave_out(packer, entry->path, errno, err)

@@ -34,6 +34,7 @@ struct create {
 	enum marker_kind kind;
 	struct tree_summary tree;
 	struct snapshot_row row;
+	struct freeze *freeze; /* NULL: nothing is frozen */
 	char partial[PARTIAL_BYTES];
 	char work[PARTIAL_BYTES];
 };
@@ -159,6 +160,18 @@ static int plan_row(struct create *create, struct err *err)
 	return 0;
 }
 
+static void thaw(void *user)
+{
+	struct create *create = user;
+	struct report report = tell_report(&create->job->tell);
+	struct err err;
+
+	if (freeze_end(create->freeze, &err))
+		report_note(&report, "%s: the snapshot is not of one moment",
+			    err.text);
+	create->freeze = NULL;
+}
+
 static int pack(struct create *create, struct err *err)
 {
 	struct job *job = create->job;
@@ -168,6 +181,8 @@ static int pack(struct create *create, struct err *err)
 		.exclude = job->backup->exclude,
 		.work = create->work,
 		.deadline = create->deadline,
+		.on_read = thaw,
+		.user = create,
 	};
 	struct archive_summary summary;
 	int result;
@@ -210,22 +225,17 @@ static int check_folder(const struct create *create, struct err *err)
 static int pack_frozen(struct create *create, struct err *err)
 {
 	struct job *job = create->job;
-	struct report report = tell_report(&job->tell);
-	struct freeze *freeze = NULL;
 	char instance[160];
-	struct err thaw;
 	int result;
 
 	(void)snprintf(instance, sizeof(instance), "WAKEGATE_INSTANCE=%s/%s/",
 		       store_id(job->store), job->gateway->name);
 	if (job->backup->freeze &&
-	    freeze_begin(&freeze, job->gateway, &create->gateway, instance,
-			 err))
+	    freeze_begin(&create->freeze, job->gateway, &create->gateway,
+			 instance, err))
 		return -1;
 	result = pack(create, err);
-	if (freeze_end(freeze, &thaw))
-		report_note(&report, "%s: the snapshot is not of one moment",
-			    thaw.text);
+	thaw(create); /* where it failed */
 	return result ? -1 : check_folder(create, err);
 }
 
@@ -235,6 +245,8 @@ static int publish(struct create *create, struct err *err)
 	struct snapshot_row *row = &create->row;
 
 	if (files_rename(create->partial, row->path, err) ||
+	    (create->job->backup->restore == RESTORE_OVERLAY &&
+	     overlay_remember(row->path, row->sha256, err)) ||
 	    manifest_write(row, err))
 		return -1;
 	row->state = SNAPSHOT_COMPLETE;

@@ -30,6 +30,7 @@ struct restore {
 	bool wanted;		 /* by a person */
 	struct snapshot_row row; /* the candidate */
 	enum restore_mode format;
+	bool asked; /* the bucket */
 };
 
 static struct deadline work_deadline(const struct restore *restore)
@@ -307,6 +308,12 @@ static void pass_over(struct restore *restore, const struct err *err)
 		    missing ? "gone" : "bad", err->text);
 }
 
+/* Before an older one is taken: the bucket may have what is broken or unknown here. */
+static bool asks_bucket(const struct restore *restore)
+{
+	return restore->job->remote && !restore->asked;
+}
+
 /* 0 restored; 1 there is none to restore; -1 err. */
 static int try_all(struct restore *restore, const struct catalogue *catalogue,
 		   struct err *err)
@@ -323,6 +330,8 @@ static int try_all(struct restore *restore, const struct catalogue *catalogue,
 		if (!is_its_fault(err))
 			return -1;
 		pass_over(restore, err);
+		if (asks_bucket(restore))
+			return -1;
 	}
 	if (tried)
 		return err_context(err, "no snapshot is left to restore; the "
@@ -363,17 +372,53 @@ static int try_known(struct restore *restore, struct err *err)
 				      : try_all(restore, &catalogue, err);
 }
 
-/* The bucket is asked only when nothing else is left: on a machine that is new. */
+/* Finds what there is here. *ret_ask: the bucket may have newer ones than the newest
+ * that is complete here, since the store did not know of what is here, or what was
+ * newer is gone or bad. */
+static int look_here(struct restore *restore, bool *ret_ask, struct err *err)
+{
+	CLEANUP(catalogue_free) struct catalogue before = { 0 };
+	CLEANUP(catalogue_free) struct catalogue now = { 0 };
+	struct job *job = restore->job;
+
+	if (catalogue_read(job, &before, err) ||
+	    catalogue_find_local(job, err) || catalogue_read(job, &now, err))
+		return -1;
+	*ret_ask = now.count > before.count;
+	for (size_t i = 0; i < now.count; i++) {
+		const struct snapshot_row *row = &now.rows[i];
+		const struct snapshot_row *was =
+			catalogue_by_id(&before, row->id);
+		struct err gone;
+
+		if (row->state == SNAPSHOT_COMPLETE)
+			break;
+		*ret_ask = *ret_ask || row->state != SNAPSHOT_WRITING;
+		if (row->state != SNAPSHOT_EXPIRED || !was ||
+		    was->state != SNAPSHOT_COMPLETE || job->snapshot)
+			continue;
+		restore->row = *row;
+		err_fill(&gone, ERR_MISSING, "'%s' is not there", row->path);
+		pass_over(restore, &gone);
+	}
+	return 0;
+}
+
 static int choose(struct restore *restore, struct err *err)
 {
 	struct job *job = restore->job;
+	bool ask = false;
 	int result;
 
-	if (catalogue_find_local(job, err))
+	if (look_here(restore, &ask, err))
 		return -1;
-	result = try_known(restore, err);
-	if (result == 0 || !job->remote || (result < 0 && !is_its_fault(err)))
-		return result;
+	if (!ask || !job->remote || job->snapshot) {
+		result = try_known(restore, err);
+		if (result == 0 || !job->remote ||
+		    (result < 0 && !is_its_fault(err)))
+			return result;
+	}
+	restore->asked = true;
 	job->tell.snapshot = 0;
 	tell_phase(&job->tell, "look", 0);
 	if (catalogue_find_remote(job, work_deadline(restore), err))

@@ -53,15 +53,16 @@ static int is_entry(const struct dirent *entry)
 	       strcmp(entry->d_name, "..") != 0;
 }
 
-/* Another file system, or a folder mounted a second time. */
-static bool is_mount_point(const struct walk *walk, int fd,
+/* Another file system, or a folder mounted a second time. name: "" for fd itself. */
+static bool is_mount_point(const struct walk *walk, int fd, const char *name,
 			   const struct stat *status)
 {
+	int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
 	struct statx more;
 
 	if (status->st_dev != walk->device)
 		return true;
-	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &more) == 0 &&
+	return statx(fd, name, flags, STATX_TYPE, &more) == 0 &&
 	       (more.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
@@ -84,7 +85,7 @@ static int walk_into(struct walk *walk, int parent_fd, const char *name,
 		return 0;
 	if (fd < 0)
 		return err_errno(err, "cannot open '%s'", walk->path);
-	if (is_mount_point(walk, fd, status))
+	if (is_mount_point(walk, fd, "", status)) /* since a moment ago */
 		return 0;
 	if (walk->depth == TREE_DEPTH_MAX)
 		return err_set(err, ERR_LIMIT,
@@ -113,8 +114,10 @@ static int walk_entry(struct walk *walk, int parent_fd, const char *name,
 			       ? 0
 			       : err_errno(err, "cannot look at '%s'",
 					   walk->path);
+	entry.mounted = S_ISDIR(status.st_mode) &&
+			is_mount_point(walk, parent_fd, name, &status);
 	result = walk->each(&entry, walk->user, err);
-	if (result == TREE_STAY_OUT)
+	if (result == TREE_STAY_OUT || (result == 0 && entry.mounted))
 		return 0;
 	if (result != 0 || !S_ISDIR(status.st_mode))
 		return result;

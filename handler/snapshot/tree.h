@@ -23,6 +23,7 @@ struct tree_entry {
 	int parent_fd; /* the folder that it is in; of the folder itself: it */
 	const char *name; /* in that folder; of the folder itself: "." */
 	const struct stat *status;
+	bool mounted; /* something else is mounted there: not entered */
 };
 
 /* Does the entry itself match? What a matching folder holds is not asked about. */

@@ -55,7 +55,8 @@ int list_run(struct job *job)
 	return 0;
 }
 
-/* Its archive here, or the one in the bucket when that is all there is. */
+/* Its archive here; one that is in the bucket only was read back when it was put
+ * there, and is checked when it is fetched. */
 static int check_row(struct job *job, const struct snapshot_row *row,
 		     struct err *err)
 {

@@ -95,6 +95,39 @@ keys() {
 	remembers late
 }
 
+# Two snapshots, here and in the bucket; here the newer one is damaged, and the
+# store knows of none.
+newer_is_damaged_here() {
+	write_bucket_config
+	two_snapshots
+	truncate -s -50 "$(newest)"
+	rm -rf "${DATA:?}"
+	delete_database
+}
+
+@test "the newest is damaged here and the store is lost: it comes from the bucket" {
+	newer_is_damaged_here
+	wg start
+	remembers late
+	[ "$(gateway_starts)" -eq 2 ]
+}
+
+@test "it is damaged here and the bucket can't be reached: no older one is taken" {
+	newer_is_damaged_here
+	stop_s3
+	for _ in 1 2; do
+		run wg start
+		[ "$status" -eq 1 ] || fail "$status $output"
+		[ "$(row reason)" = restore_failed ]
+	done
+	[ ! -e "$DATA" ]
+	start_s3rver
+	start_s3proxy
+	write_bucket_config
+	wg start
+	remembers late
+}
+
 @test "the bucket can't be reached from an empty disk: failed, not started blank" {
 	write_bucket_config
 	two_snapshots

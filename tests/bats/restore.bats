@@ -173,6 +173,8 @@ flip_bit() {
 	remembers early
 	has_forgotten late
 	[ "$(snapshot_state 2)" = expired ]
+	[ "$(event_detail restore_failed '[.snapshot, .state, .next_older] | tojson')" = \
+		'[2,"expired",true]' ]
 	[ "$(row snapshot)" = 1 ]
 }
 
