@@ -354,7 +354,8 @@ static void test_full_disk(void)
 	world_remove(&world);
 }
 
-static pid_t check; /* the child that checks databases: the first one; 0: not yet */
+static pid_t
+	check; /* the child that checks databases: the first one; 0: not yet */
 
 /* Takes fork(2)'s place in what is tested. */
 pid_t fork(void)
