@@ -544,6 +544,24 @@ slow_restore() {
 	[ "$(events_of restore_failed)" -eq 0 ]
 }
 
+@test "a restore tells how far it is, by lines and on a terminal" {
+	local far='fake: restoring.*, \[#+ +\] 1 B of 2 B'
+
+	write_state_config
+	wg start
+	remember early
+	wg backup
+	wg stop
+	slow_restore "$TOP_BUILDDIR/wakegate-snapshot"
+	wg restore 2>"$RUN/lines"
+	grep -qE "^$far" "$RUN/lines" || fail "$(<"$RUN/lines")"
+	script -qec "'$WAKEGATE' -c '$CONFIG' restore" "$RUN/typescript" \
+		>/dev/null 3>&-
+	grep -qaE $'\r\e\\[K'"$far" "$RUN/typescript" ||
+		fail "$(<"$RUN/typescript")"
+	remembers early
+}
+
 @test "so is that of the removal of what a restore had unpacked" {
 	command -v strace >/dev/null || skip "needs strace"
 	write_state_config
