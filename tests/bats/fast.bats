@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The fast lane: the web server's own proxy carries the requests, and wakegate is
-# there when there is nobody at home.
+# there when there is nobody at home. And WebSockets, which it carries elsewhere, too.
 
 load helper
 
@@ -222,4 +222,138 @@ websockets() {
 
 @test "Apache's fast lane: WebSockets wake, pass by, recover" {
 	websockets apache_fast
+}
+
+# --- what wakegate does elsewhere, where the request goes past it ------------
+
+start_lighttpd_authorizer() {
+	start_lighttpd lighttpd-authorizer.conf
+}
+
+handshake() {
+	local path=$1
+
+	shift
+	get "$path" -H 'Connection: Upgrade' -H "Upgrade: ${UPGRADE:-websocket}" \
+		-H 'Sec-WebSocket-Version: 13' \
+		-H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' "$@"
+}
+
+# each FUNCTION [SERVERS]: called with every server whose own proxy carries WebSockets,
+# to a gateway that runs.
+each() {
+	local server what=$1
+
+	shift
+	(($#)) || set -- nginx_fast apache_fast nginx apache lighttpd_authorizer
+	write_config
+	for server; do
+		echo "server: $server"
+		start_web "$server"
+		get /pid
+		[ "$server" != apache_fast ] || sleep 1.2
+		"$what" "$server"
+		stop_servers
+		wg stop >>"$RUN/stop.log"
+		if [ -n "$SERVE" ]; then
+			kill "$SERVE"
+			eventually 10 gone "$SERVE"
+			rm -f "$RUN/wakegate.sock"
+			SERVE=''
+		fi
+	done
+}
+
+# fails SERVER
+fails() {
+	FLAGS=(--exit-before-listen 78)
+	write_config
+	"start_$1"
+	get /pid
+	[ "$code" = 503 ] || fail "$code $body"
+	[ "$(json .code)" = failed ]
+	[ "$(json .status)" = 503 ]
+	[ "$(header Content-Type)" = application/problem+json ]
+	[ "$(header Retry-After)" = 60 ]
+	[ "$(json .instance)" = "$(header X-Request-Id)" ]
+	[ "$(header X-Request-Id | wc -l)" -eq 1 ]
+	handshake /ws
+	[ "$code" = 503 ] || fail "WebSocket: $code $body"
+	[ "$(json .code)" = failed ]
+}
+
+@test "nginx's fast lane: a gateway that can't be had is a problem" {
+	fails nginx_fast
+}
+
+@test "Apache's fast lane: a gateway that can't be had is a problem" {
+	fails apache_fast
+}
+
+foreign() {
+	local UPGRADE
+
+	for UPGRADE in websocket WebSocket; do
+		handshake /ws -H 'Origin: http://evil.example'
+		[ "$code" = 403 ] || fail "$UPGRADE: $code"
+		[ "$(json .code)" = forbidden ]
+	done
+	run ws --field "Origin: http://127.0.0.1:$WEB_PORT" ping
+	[ "$output" = '1 101' ] || fail "$output"
+}
+
+@test "a page of another host may not connect to a gateway that runs" {
+	each foreign
+}
+
+# Not even in the spelling of an environment.
+impostor() {
+	local names=(-H 'X-Forwarded-User: root' -H 'X_Forwarded_User: root'
+		-H 'X-Forwarded_User: root' -H 'X_Forwarded-User: root')
+
+	handshake /echo "${names[@]}"
+	[ "$code" = 200 ] || fail "$code $body"
+	[[ $body == *Sec-WebSocket-Key* ]]
+	[[ $body != *root* ]] || fail "WebSocket: $body"
+	[[ $1 == *_fast ]] || return 0
+	get /echo "${names[@]}"
+	[ "$code" = 200 ] || fail "$code $body"
+	[[ $body != *root* ]] || fail "$body"
+	get /echo "${names[@]}" -H 'Accept: text/event-stream'
+	[ "$code" = 200 ] || fail "$code $body"
+	[[ $body != *root* ]] || fail "stream: $body"
+}
+
+@test "whom a client says to be does not reach the gateway" {
+	each impostor
+}
+
+written() {
+	local target='/echo/a%20b//c%3Fd;%7E%2F?e=%26&f=%20'
+
+	handshake "$target"
+	[ "$code" = 200 ] || fail "$code $body"
+	[ "$(json .target)" = "$target" ] || fail "$body"
+}
+
+@test "a WebSocket's target arrives as it was written" {
+	each written nginx_fast apache_fast nginx apache
+}
+
+token() {
+	handshake /echo
+	[[ $body == *'"Authorization","Bearer TOKEN"'* ]] || fail "WebSocket: $body"
+	[[ $1 == *_fast ]] || return 0
+	get /echo
+	[[ $body == *'"Authorization","Bearer TOKEN"'* ]] || fail "$body"
+}
+
+@test "the line for a token that is a comment in conf/ gives it to the gateway" {
+	local TOP_SRCDIR=$TOP_SRCDIR
+
+	mkdir "$RUN/top"
+	cp -r "$TOP_SRCDIR/conf" "$RUN/top/"
+	TOP_SRCDIR=$RUN/top
+	sed -i 's/#\(.*"Bearer TOKEN"\)/\1/' "$TOP_SRCDIR"/conf/*.conf
+	each token
 }
