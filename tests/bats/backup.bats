@@ -345,28 +345,15 @@ is_frozen() {
 
 
 @test "kill -9 of wakegate-snapshot at 20 moments of create: older ones verify" {
-	local round calls at name count
-
 	command -v strace >/dev/null || skip "needs strace"
 	write_state_config '.log_level = "warning" |
 		.gateways.fake.backup.keep = 100'
 	wg start
 	mkdir "$DATA/tree"
-	for round in {1..60}; do echo "$round" >"$DATA/tree/$round"; done
+	seq 60 | split -l 1 - "$DATA/tree/"
 	wg backup
-	count_calls create fake
-	calls=$(wc -l <"$RUN/calls")
-	for round in {1..20}; do
-		read -r name at < <(sed -n "$((calls * round / 20))p" "$RUN/calls")
-		count=$(find "$SNAPS" -name '*.json' | wc -l)
-		snapshot_strace "$name" "$at" create fake
-		snapshots_verify || fail "killed at $name $at"
-		[ "$(find "$SNAPS" -name '*.json' | wc -l)" -ge "$count" ]
-		query "SELECT path FROM snapshot WHERE state = 'complete'" |
-			while read -r archive; do
-				[ -s "$archive" ] || fail "$name $at: $archive"
-			done
-	done
+	choose_moments create fake
+	at_moments kill_create
 	[ "$(killed_count)" -ge 18 ] || fail "$(<"$RUN/ends")"
 	wg backup
 	no_remains
@@ -374,20 +361,40 @@ is_frozen() {
 	[ "$(snapshot_count writing)" -eq 0 ]
 }
 
+kill_create() {
+	local count
+
+	# what the last one left would be removed first
+	[ "$1" = other ] || wg backup
+	count=$(find "$SNAPS" -name '*.json' | wc -l)
+	snapshot_strace "$2" "$3" create fake
+	snapshots_verify || fail "killed at $2 $3"
+	[ "$(find "$SNAPS" -name '*.json' | wc -l)" -ge "$count" ]
+	{
+		query "SELECT path FROM snapshot WHERE state = 'complete'"
+		find "$SNAPS" -name '*.json' | sed 's/\.json$//'
+	} | while read -r archive; do
+		[ -s "$archive" ] || fail "$2 $3: $archive"
+	done
+}
+
 @test "kill -9 of the keeper at 20 moments of a scheduled snapshot" {
-	local round
+	local round took keeper
 
 	write_state_config '.log_level = "warning" |
 		.gateways.fake.backup.every_s = 1 |
+		.gateways.fake.backup.keep = 2 |
 		.gateways.fake.restarts_max = 1000'
 	wg start
-	head -c 12M /dev/urandom >"$DATA/large"
+	head -c 24M /dev/urandom >"$DATA/large"
 	wg backup
-	for round in {1..20}; do
-		touch "$DATA/round$round"
-		eventually 5 snapshot_runs
-		sleep "0.0$((round * 4 / 10))$((round * 4 % 10))"
-		kill -KILL "$(row owner_pid)"
+	took=$(event_detail backup_done .took_ms)
+	for ((round = 0; $(cut_off backup) < 20; round++)); do
+		((round < 60)) || fail "only $(cut_off backup) still ran"
+		keeper=$(row owner_pid)
+		eventually 10 changed_and_begun "$(events_of backup_begin)"
+		part_of "$round" "$took"
+		kill -KILL "$keeper"
 		eventually 5 never snapshot_runs
 		snapshots_verify || fail "round $round"
 		wg start
@@ -395,6 +402,11 @@ is_frozen() {
 	wg backup
 	no_remains
 	[ "$(gateway_starts)" -eq 1 ]
+}
+
+changed_and_begun() {
+	date +%N >"$DATA/changed"
+	[ "$(events_of backup_begin)" -gt "$1" ]
 }
 
 snapshot_runs() {
