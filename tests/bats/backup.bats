@@ -8,19 +8,21 @@ load state
 
 # shellcheck disable=SC2016
 @test "100 snapshots of a database under thousands of commits a second are whole" {
-	local i
+	local i begin before rate
 
 	FLAGS=(--state-writes 5000)
 	write_state_config '.gateways.fake.backup.keep = 200 |
 		.log_level = "warning"'
 	wg start
+	begin=$(now_ms)
+	before=$(writes)
 	for i in {1..100}; do
 		snapshot_program create fake >"$RUN/create" ||
 			fail "$i: $(<"$RUN/create")"
 	done
 	[ "$(snapshot_count)" -eq 100 ]
-	curl -sS "$GATEWAY_URL/state" >"$RUN/state.json"
-	jq -e '.ok and .writes > 5000' "$RUN/state.json"
+	rate=$((($(writes) - before) * 1000 / ($(now_ms) - begin)))
+	((rate >= 1000)) || fail "$rate commits a second"
 	wg stop
 	mkdir "$RUN/copy"
 	find "$SNAPS" -name '*.tar.zst' | while read -r archive; do
@@ -71,6 +73,24 @@ load state
 	[ "$(snapshot_count)" -eq 2 ]
 	wg backup
 	[ "$(marker snapshot)" -eq 2 ]
+}
+
+@test "POST /api/admin/storage/sync says the same: 409 not_restored" {
+	local token=0123456789abcdef0123456789abcdef
+
+	echo "$token" >"$RUN/token"
+	chmod 600 "$RUN/token"
+	write_state_config '.admin = {users: ["alice"],
+		token_file: (.gateways.fake.directory + "/token")}'
+	start_lighttpd
+	wg start
+	rm "$DATA/.wakegate-state"
+	get /api/admin/storage/sync -X POST --data-raw '' \
+		-H "Authorization: Bearer $token"
+	[ "$code" = 409 ] || fail "$code $body"
+	[ "$(json .code)" = not_restored ]
+	[[ $(json .detail) == *"was not restored"* ]] || fail "$body"
+	[ "$(snapshot_count)" -eq 0 ]
 }
 
 @test "a state of another wakegate is not backed up: until --force" {
@@ -234,6 +254,49 @@ has_snapshots() {
 	[ "$status" -eq 1 ] || fail "$output"
 }
 
+@test "so do devices" {
+	write_state_config
+	wg start
+	mkdir "$DATA/sub"
+	mknod "$DATA/sub/null" c 1 3 2>/dev/null || skip "needs mknod"
+	mknod "$DATA/disk" b 7 200
+	wg backup 2>"$RUN/backup.log"
+	grep -F "the device 'sub/null'" "$RUN/backup.log"
+	grep -F "the device 'disk'" "$RUN/backup.log"
+	tar --zstd -tf "$(newest)" | sed 's|^\./||; s|/$||' >"$RUN/list"
+	grep -qx sub "$RUN/list"
+	run grep -E 'null|disk' "$RUN/list"
+	[ "$status" -eq 1 ] || fail "$output"
+}
+
+@test "one at a time: a second create waits, and begins when the first has ended" {
+	local first second
+
+	command -v strace >/dev/null || skip "needs strace"
+	write_state_config
+	wg start
+	# as it puts its archive in its place
+	strace -D -o "$RUN/stopped" -e trace=renameat2 \
+		-e inject=renameat2:signal=STOP:when=1 \
+		"$TOP_BUILDDIR/wakegate-snapshot" -c "$CONFIG" create fake \
+		>"$RUN/first" 3>&- &
+	first=$!
+	BACKGROUND+=("$first")
+	eventually 10 restore_stopped
+	snapshot_program create fake >"$RUN/second" &
+	second=$!
+	eventually 10 test -s "$RUN/second"
+	[ "$(snapshot_count writing)" -eq 1 ]
+	kill -CONT "$first"
+	wait "$first" || fail "$(<"$RUN/first")"
+	wait "$second" || fail "$(<"$RUN/second")"
+	[ "$(query "SELECT group_concat(substr(kind, 8), ' ') FROM
+		(SELECT kind FROM event WHERE kind LIKE 'backup%' ORDER BY id)")" \
+		= "begin done begin done" ]
+	[ "$(snapshot_count)" -eq 2 ]
+	snapshots_verify
+}
+
 @test "a backup is of a gateway that is stopped as well" {
 	write_state_config
 	wg start
@@ -274,46 +337,6 @@ has_snapshots() {
 	wg restore 1
 	remembers early
 	has_forgotten late
-}
-
-@test "freeze: the gateway is held still, then runs on: also when it is killed" {
-	local i before
-
-	FLAGS=(--state-writes 1000)
-	write_state_config '.gateways.fake.backup.freeze = true'
-	wg start
-	for i in {1..3}; do wg backup; done
-	snapshots_verify
-	before=$(writes)
-	eventually 5 has_written "$before"
-	head -c 300M /dev/urandom >"$DATA/large"
-	"$TOP_BUILDDIR/wakegate-snapshot" -c "$CONFIG" create fake \
-		>"$RUN/frozen" 3>&- &
-	eventually 10 is_frozen
-	kill -KILL $!
-	eventually 3 never is_frozen
-	before=$(writes)
-	eventually 5 has_written "$before"
-	snapshots_verify
-}
-
-writes() {
-	curl -sS --max-time 10 "$GATEWAY_URL/state" | jq .writes
-}
-
-has_written() {
-	(($(writes) > $1))
-}
-
-# It is held, by a cgroup or by a signal, and does not answer.
-is_frozen() {
-	local pid
-
-	pid=$(row pid)
-	grep -qs -e wakegate-freeze -e ' T ' "/proc/$pid/cgroup" \
-		"/proc/$pid/stat" &&
-		! curl -sS --max-time 0.1 -o /dev/null "$GATEWAY_URL/pid" \
-			2>/dev/null
 }
 
 # --- what goes wrong ---------------------------------------------------------

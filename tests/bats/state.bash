@@ -36,6 +36,11 @@ has_forgotten() {
 		jq -e '(.row or .file | not) and .ok' >/dev/null
 }
 
+# How many transactions it has written for --state-writes.
+writes() {
+	curl -sS --max-time 10 "$GATEWAY_URL/state" | jq .writes
+}
+
 # Two snapshots: the first knows `early`, the second `late` too.
 two_snapshots() {
 	wg start
