@@ -111,9 +111,9 @@ cut_off() {
 }
 
 # part_of ROUND MS: waits for one of 20 parts of that time, each in its turn. (To see
-# the beginning took some of it.)
+# the beginning took the rest of it.)
 part_of() {
-	local ms=$(($2 * ($1 % 20) / 20))
+	local ms=$(($2 * ($1 % 20) / 24))
 
 	sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
 }
