@@ -8,19 +8,21 @@ load state
 
 # shellcheck disable=SC2016
 @test "100 snapshots of a database under thousands of commits a second are whole" {
-	local i
+	local i begin before rate
 
 	FLAGS=(--state-writes 5000)
 	write_state_config '.gateways.fake.backup.keep = 200 |
 		.log_level = "warning"'
 	wg start
+	begin=$(now_ms)
+	before=$(writes)
 	for i in {1..100}; do
 		snapshot_program create fake >"$RUN/create" ||
 			fail "$i: $(<"$RUN/create")"
 	done
 	[ "$(snapshot_count)" -eq 100 ]
-	curl -sS "$GATEWAY_URL/state" >"$RUN/state.json"
-	jq -e '.ok and .writes > 5000' "$RUN/state.json"
+	rate=$((($(writes) - before) * 1000 / ($(now_ms) - begin)))
+	((rate >= 1000)) || fail "$rate commits a second"
 	wg stop
 	mkdir "$RUN/copy"
 	find "$SNAPS" -name '*.tar.zst' | while read -r archive; do
@@ -71,6 +73,24 @@ load state
 	[ "$(snapshot_count)" -eq 2 ]
 	wg backup
 	[ "$(marker snapshot)" -eq 2 ]
+}
+
+@test "POST /api/admin/storage/sync says the same: 409 not_restored" {
+	local token=0123456789abcdef0123456789abcdef
+
+	echo "$token" >"$RUN/token"
+	chmod 600 "$RUN/token"
+	write_state_config '.admin = {users: ["alice"],
+		token_file: (.gateways.fake.directory + "/token")}'
+	start_lighttpd
+	wg start
+	rm "$DATA/.wakegate-state"
+	get /api/admin/storage/sync -X POST --data-raw '' \
+		-H "Authorization: Bearer $token"
+	[ "$code" = 409 ] || fail "$code $body"
+	[ "$(json .code)" = not_restored ]
+	[[ $(json .detail) == *"was not restored"* ]] || fail "$body"
+	[ "$(snapshot_count)" -eq 0 ]
 }
 
 @test "a state of another wakegate is not backed up: until --force" {
@@ -234,6 +254,49 @@ has_snapshots() {
 	[ "$status" -eq 1 ] || fail "$output"
 }
 
+@test "so do devices" {
+	write_state_config
+	wg start
+	mkdir "$DATA/sub"
+	mknod "$DATA/sub/null" c 1 3 2>/dev/null || skip "needs mknod"
+	mknod "$DATA/disk" b 7 200
+	wg backup 2>"$RUN/backup.log"
+	grep -F "the device 'sub/null'" "$RUN/backup.log"
+	grep -F "the device 'disk'" "$RUN/backup.log"
+	tar --zstd -tf "$(newest)" | sed 's|^\./||; s|/$||' >"$RUN/list"
+	grep -qx sub "$RUN/list"
+	run grep -E 'null|disk' "$RUN/list"
+	[ "$status" -eq 1 ] || fail "$output"
+}
+
+@test "one at a time: a second create waits, and begins when the first has ended" {
+	local first second
+
+	command -v strace >/dev/null || skip "needs strace"
+	write_state_config
+	wg start
+	# as it puts its archive in its place
+	strace -D -o "$RUN/stopped" -e trace=renameat2 \
+		-e inject=renameat2:signal=STOP:when=1 \
+		"$TOP_BUILDDIR/wakegate-snapshot" -c "$CONFIG" create fake \
+		>"$RUN/first" 3>&- &
+	first=$!
+	BACKGROUND+=("$first")
+	eventually 10 restore_stopped
+	snapshot_program create fake >"$RUN/second" &
+	second=$!
+	eventually 10 test -s "$RUN/second"
+	[ "$(snapshot_count writing)" -eq 1 ]
+	kill -CONT "$first"
+	wait "$first" || fail "$(<"$RUN/first")"
+	wait "$second" || fail "$(<"$RUN/second")"
+	[ "$(query "SELECT group_concat(substr(kind, 8), ' ') FROM
+		(SELECT kind FROM event WHERE kind LIKE 'backup%' ORDER BY id)")" \
+		= "begin done begin done" ]
+	[ "$(snapshot_count)" -eq 2 ]
+	snapshots_verify
+}
+
 @test "a backup is of a gateway that is stopped as well" {
 	write_state_config
 	wg start
@@ -276,46 +339,6 @@ has_snapshots() {
 	has_forgotten late
 }
 
-@test "freeze: the gateway is held still, then runs on: also when it is killed" {
-	local i before
-
-	FLAGS=(--state-writes 1000)
-	write_state_config '.gateways.fake.backup.freeze = true'
-	wg start
-	for i in {1..3}; do wg backup; done
-	snapshots_verify
-	before=$(writes)
-	eventually 5 has_written "$before"
-	head -c 300M /dev/urandom >"$DATA/large"
-	"$TOP_BUILDDIR/wakegate-snapshot" -c "$CONFIG" create fake \
-		>"$RUN/frozen" 3>&- &
-	eventually 10 is_frozen
-	kill -KILL $!
-	eventually 3 never is_frozen
-	before=$(writes)
-	eventually 5 has_written "$before"
-	snapshots_verify
-}
-
-writes() {
-	curl -sS --max-time 10 "$GATEWAY_URL/state" | jq .writes
-}
-
-has_written() {
-	(($(writes) > $1))
-}
-
-# It is held, by a cgroup or by a signal, and does not answer.
-is_frozen() {
-	local pid
-
-	pid=$(row pid)
-	grep -qs -e wakegate-freeze -e ' T ' "/proc/$pid/cgroup" \
-		"/proc/$pid/stat" &&
-		! curl -sS --max-time 0.1 -o /dev/null "$GATEWAY_URL/pid" \
-			2>/dev/null
-}
-
 # --- what goes wrong ---------------------------------------------------------
 
 @test "disk full during a snapshot: nothing is lost, and it is said" {
@@ -345,28 +368,15 @@ is_frozen() {
 
 
 @test "kill -9 of wakegate-snapshot at 20 moments of create: older ones verify" {
-	local round calls at name count
-
 	command -v strace >/dev/null || skip "needs strace"
 	write_state_config '.log_level = "warning" |
 		.gateways.fake.backup.keep = 100'
 	wg start
 	mkdir "$DATA/tree"
-	for round in {1..60}; do echo "$round" >"$DATA/tree/$round"; done
+	seq 60 | split -l 1 - "$DATA/tree/"
 	wg backup
-	count_calls create fake
-	calls=$(wc -l <"$RUN/calls")
-	for round in {1..20}; do
-		read -r name at < <(sed -n "$((calls * round / 20))p" "$RUN/calls")
-		count=$(find "$SNAPS" -name '*.json' | wc -l)
-		snapshot_strace "$name" "$at" create fake
-		snapshots_verify || fail "killed at $name $at"
-		[ "$(find "$SNAPS" -name '*.json' | wc -l)" -ge "$count" ]
-		query "SELECT path FROM snapshot WHERE state = 'complete'" |
-			while read -r archive; do
-				[ -s "$archive" ] || fail "$name $at: $archive"
-			done
-	done
+	choose_moments create fake
+	at_moments kill_create
 	[ "$(killed_count)" -ge 18 ] || fail "$(<"$RUN/ends")"
 	wg backup
 	no_remains
@@ -374,20 +384,40 @@ is_frozen() {
 	[ "$(snapshot_count writing)" -eq 0 ]
 }
 
+kill_create() {
+	local count
+
+	# what the last one left would be removed first
+	[ "$1" = other ] || wg backup
+	count=$(find "$SNAPS" -name '*.json' | wc -l)
+	snapshot_strace "$2" "$3" create fake
+	snapshots_verify || fail "killed at $2 $3"
+	[ "$(find "$SNAPS" -name '*.json' | wc -l)" -ge "$count" ]
+	{
+		query "SELECT path FROM snapshot WHERE state = 'complete'"
+		find "$SNAPS" -name '*.json' | sed 's/\.json$//'
+	} | while read -r archive; do
+		[ -s "$archive" ] || fail "$2 $3: $archive"
+	done
+}
+
 @test "kill -9 of the keeper at 20 moments of a scheduled snapshot" {
-	local round
+	local round took keeper
 
 	write_state_config '.log_level = "warning" |
 		.gateways.fake.backup.every_s = 1 |
+		.gateways.fake.backup.keep = 2 |
 		.gateways.fake.restarts_max = 1000'
 	wg start
-	head -c 12M /dev/urandom >"$DATA/large"
+	head -c 24M /dev/urandom >"$DATA/large"
 	wg backup
-	for round in {1..20}; do
-		touch "$DATA/round$round"
-		eventually 5 snapshot_runs
-		sleep "0.0$((round * 4 / 10))$((round * 4 % 10))"
-		kill -KILL "$(row owner_pid)"
+	took=$(event_detail backup_done .took_ms)
+	for ((round = 0; $(cut_off backup) < 20; round++)); do
+		((round < 60)) || fail "only $(cut_off backup) still ran"
+		keeper=$(row owner_pid)
+		eventually 10 changed_and_begun "$(events_of backup_begin)"
+		part_of "$round" "$took"
+		kill -KILL "$keeper"
 		eventually 5 never snapshot_runs
 		snapshots_verify || fail "round $round"
 		wg start
@@ -395,6 +425,11 @@ is_frozen() {
 	wg backup
 	no_remains
 	[ "$(gateway_starts)" -eq 1 ]
+}
+
+changed_and_begun() {
+	date +%N >"$DATA/changed"
+	[ "$(events_of backup_begin)" -gt "$1" ]
 }
 
 snapshot_runs() {

@@ -166,7 +166,7 @@ newer_is_damaged_here() {
 	remembers late
 }
 
-@test "429, 500, resets and truncated PUTs: a backup gets there all the same" {
+@test "429, 500 and a reset: a backup gets there all the same" {
 	write_bucket_config
 	wg start
 	remember early
@@ -181,6 +181,45 @@ newer_is_damaged_here() {
 lose_machine_running() {
 	wg stop
 	lose_machine
+}
+
+@test "a truncated PUT never counts: complete here, said so, made good by the next" {
+	write_bucket_config
+	wg start
+	remember early
+	fault 'PUT truncate'
+	run wg backup
+	[ "$status" -eq 1 ]
+	[[ $output == *"not in the bucket"* ]] || fail "$output"
+	[ -z "$(stored)" ]
+	[ "$(snapshot_count)" -eq 1 ]
+	remember late
+	# its archive, then its manifest
+	fault 'PUT pass' 'PUT truncate'
+	run wg backup
+	[ "$status" -eq 1 ]
+	[[ $output == *"not in the bucket"* ]] || fail "$output"
+	[ ! -s "$FAULTS" ]
+	[ "$(keys .json | wc -l)" -eq 0 ]
+	[ "$(snapshot_count)" -eq 2 ]
+	snapshots_verify
+	wg backup
+	[ "$(keys .json | wc -l)" -eq 3 ]
+	[ "$(keys .tar.zst | wc -l)" -eq 3 ]
+	lose_machine_running
+	wg start
+	remembers late
+	[ "$(events_of restore_failed)" -eq 0 ]
+}
+
+@test "the manifest goes last, and when the archive has been read back" {
+	write_bucket_config
+	wg start
+	wg backup
+	run jq -rs '[.[] | select(.method != "LIST") | .method + " " +
+		(.url | sub(".*[.]tar[.]zst"; "archive"))] | join(", ")' "$S3_LOG"
+	[ "$output" = "PUT archive, GET archive, PUT archive.json, GET archive.json" ] ||
+		fail "$output"
 }
 
 @test "an upload that fails: complete here, said so, and made good by the next" {

@@ -100,6 +100,77 @@ daemon() {
 	daemon STOP fuse-overlayfs
 }
 
+restore_timeout() {
+	write_state_config ".gateways.fake.backup |=
+		(.to = \"$W/snaps\" | .restore = \"overlay\" |
+			.restore_timeout_s = $1)"
+}
+
+# stops_at_once PROGRAM: its next daemon is stopped when it has mounted.
+stops_at_once() {
+	mkdir "$RUN/real"
+	cp "$(command -v "$1")" "$RUN/real"
+	: >"$RUN/stop"
+	cat >"$RUN/$1" <<-END
+		#!/bin/bash
+		(exec -a $1 '$RUN/real/$1' "\$@") || exit
+		! rm '$RUN/stop' 2>/dev/null || pkill -STOP -f '^$1 .*$W/'
+	END
+	chmod +x "$RUN/$1"
+	"${ENTER[@]}" mount --bind "$RUN/$1" "$(command -v "$1")"
+}
+
+begin_restore() {
+	query 'UPDATE gateway SET restore_wanted = 1'
+	restore_timeout 4
+	wg start --no-wait
+}
+
+fails_and_the_next_works() {
+	eventually 20 row_is state failed
+	[ "$(row reason)" = restore_failed ]
+	[ "$(events_of restore_failed)" -eq 1 ]
+	[ "$(mounts)" -eq 0 ]
+	eventually 2 no_daemons
+	restore_timeout 30
+	wg restart
+	is_mounted
+	remembers early
+	[ "$(events_of restore_done)" -eq 2 ]
+	[ "$(mounts)" -eq 2 ]
+}
+
+# hangs PROGRAM
+hangs() {
+	mounted user
+	wg stop
+	stops_at_once "$1"
+	begin_restore
+	fails_and_the_next_works
+	[ ! -e "$RUN/stop" ]
+}
+
+@test "overlay by FUSE: squashfuse stops in a restore: failed in time, the next works" {
+	hangs squashfuse
+}
+
+@test "overlay by FUSE: so does fuse-overlayfs" {
+	hangs fuse-overlayfs
+}
+
+@test "overlay by FUSE: it stops as the marker is written: failed in time, the next works" {
+	mounted user
+	wg stop
+	# the remains of an earlier marker: then it is written
+	inject_restore unlinkat signal=STOP:when=1
+	begin_restore
+	eventually 10 restore_stopped
+	[ "$(mounts)" -eq 2 ]
+	kill -STOP "$(daemons fuse-overlayfs)"
+	pgrep -f "wakegate-snapshot -c $CONFIG restore" | xargs kill -CONT
+	fails_and_the_next_works
+}
+
 @test "overlay by FUSE: of earlier upper folders one is kept" {
 	mounted user
 	wg restore

@@ -423,28 +423,29 @@ prepare_kills() {
 }
 
 @test "kill -9 of wakegate-snapshot at 20 moments of a restore: old or new" {
-	local round calls at name generation
+	local generation
 
 	command -v strace >/dev/null || skip "needs strace"
 	prepare_kills
 	pretend_restoring
-	count_calls restore --generation "$generation" fake
-	calls=$(wc -l <"$RUN/calls")
-	for round in {1..20}; do
-		fill_tree old
-		pretend_restoring
-		read -r name at < <(sed -n "$((calls * round / 20))p" "$RUN/calls")
-		snapshot_strace "$name" "$at" restore --generation \
-			"$generation" fake
-		tree_is_one "$name $at"
-		snapshots_verify
-	done
+	choose_moments restore --generation "$generation" fake
+	at_moments kill_restore
 	[ "$(killed_count)" -ge 18 ] || fail "$(<"$RUN/ends")"
 	query "UPDATE gateway SET state = 'stopped'"
 	wg start
 	[ "$(sort -u "$DATA"/tree/*)" = new ]
 	eventually 5 no_remains
 	[ "$(events_of restore_done)" -eq 1 ]
+}
+
+kill_restore() {
+	fill_tree old
+	pretend_restoring
+	# what the last one left would be removed first
+	[ "$1" = other ] || rm -rf "$RUN"/data.wakegate-*
+	snapshot_strace "$2" "$3" restore --generation "$generation" fake
+	tree_is_one "$2 $3"
+	snapshots_verify
 }
 
 # As the keeper does before it runs wakegate-snapshot.
@@ -458,21 +459,25 @@ more_restores_than() {
 }
 
 @test "kill -9 of the keeper at 20 moments of a restore: old or new, the next start" {
-	local round before
+	local round before took keeper
 
 	prepare_kills
-	head -c 6M /dev/urandom >"$DATA/large"
+	head -c 24M /dev/urandom >"$DATA/large"
 	wg start
 	wg backup
+	wg restore
+	took=$(event_detail restore_done .took_ms)
 	wg stop
-	for round in {1..20}; do
+	for ((round = 0; $(cut_off restore) < 20; round++)); do
+		((round < 60)) || fail "only $(cut_off restore) still ran"
 		fill_tree old
 		query 'UPDATE gateway SET restore_wanted = 1'
 		before=$(events_of restore_begin)
 		wg start --no-wait 2>>"$RUN/start.log"
 		eventually 5 more_restores_than "$before"
-		sleep "0.$(printf %03d $((round * 7)))"
-		kill -KILL "$(row owner_pid)"
+		keeper=$(row owner_pid)
+		part_of "$round" "$took"
+		kill -KILL "$keeper"
 		eventually 5 never restore_runs
 		tree_is_one "round $round"
 		wg start 2>>"$RUN/start.log"

@@ -36,6 +36,11 @@ has_forgotten() {
 		jq -e '(.row or .file | not) and .ok' >/dev/null
 }
 
+# How many transactions it has written for --state-writes.
+writes() {
+	curl -sS --max-time 10 "$GATEWAY_URL/state" | jq .writes
+}
+
 # Two snapshots: the first knows `early`, the second `late` too.
 two_snapshots() {
 	wg start
@@ -99,6 +104,20 @@ event_detail() {
 		LIMIT 1" | jq -r "$2"
 }
 
+# cut_off KIND: of those begun, how many have neither been done nor failed?
+cut_off() {
+	query "SELECT coalesce(sum(kind = '$1_begin') -
+		sum(kind IN ('$1_done', '$1_failed')), 0) FROM event"
+}
+
+# part_of ROUND MS: waits for one of 20 parts of that time, each in its turn. (To see
+# the beginning took the rest of it.)
+part_of() {
+	local ms=$(($2 * ($1 % 20) / 24))
+
+	sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
+}
+
 # The id of the first event of that kind since.
 event_id() {
 	query "SELECT min(id) FROM event WHERE kind = '$1'"
@@ -148,15 +167,29 @@ own_teardown() {
 # What wakegate-snapshot asks of the kernel that changes something, or reads much.
 CALLS=write,read,pread64,openat,fsync,syncfs,mkdir,mkdirat,unlink,unlinkat,rename
 CALLS+=,renameat,renameat2,fstat,fchmod,fcntl
+# Those of them that change what counts, or make it last, as strace(1) writes them.
+TURNS='^(rename|unlink|fsync|syncfs)|^write\([^,]*(\.json|\.wakegate-state)'
 
-# count_calls COMMAND...: each such call of it, in their order: "NAME N", the N-th
-# of that name, in $RUN/calls.
-count_calls() {
-	strace -o "$RUN/strace" -e trace="$CALLS" -e signal=none \
+# choose_moments COMMAND...: of its calls each of TURNS, and others, evenly: 20 at
+# least, as "KIND NAME N", the N-th call of that name, in MOMENTS.
+choose_moments() {
+	local turns
+
+	strace -y -o "$RUN/strace" -e trace="$CALLS" -e signal=none \
 		"$TOP_BUILDDIR/wakegate-snapshot" -c "$CONFIG" "$@" \
 		>"$RUN/counted" 2>&1 3>&- || fail "$(<"$RUN/counted")"
-	sed -n 's/^\([a-z0-9]*\)(.*/\1/p' "$RUN/strace" |
-		awk '{ print $1, ++n[$1] }' >"$RUN/calls"
+	awk -F '(' -v turns="${TURNS//\\/\\\\}" '/^[a-z0-9]+\(/ {
+		print $0 ~ turns ? "turn" : "other", $1, ++n[$1]
+	}' "$RUN/strace" >"$RUN/calls"
+	turns=$(grep -c ^turn "$RUN/calls")
+	grep ^other "$RUN/calls" >"$RUN/others"
+	mapfile -t MOMENTS < <(
+		grep ^turn "$RUN/calls"
+		awk -v all="$(wc -l <"$RUN/others")" \
+			-v wanted=$((turns < 10 ? 20 - turns : 10)) \
+			'int(NR * wanted / all) > int((NR - 1) * wanted / all)' \
+			"$RUN/others"
+	)
 }
 
 # snapshot_strace NAME N COMMAND...: it is killed at that call; strace dies as it does.
@@ -164,11 +197,34 @@ snapshot_strace() {
 	local name=$1 at=$2 result=0
 
 	shift 2
-	strace -o "$RUN/strace" -e trace="$name" -e signal=none \
+	strace -y -o "$RUN/strace" -e trace="$name" -e signal=none \
 		-e inject="$name:signal=KILL:when=$at" \
 		"$TOP_BUILDDIR/wakegate-snapshot" -c "$CONFIG" "$@" \
 		>"$RUN/killed" 2>&1 3>&- || result=$?
 	echo "$name $at: $result $(tail -n 1 "$RUN/killed")" >>"$RUN/ends"
+}
+
+# Was it killed as it began one of TURNS?
+turn_was_hit() {
+	grep '^[a-z0-9]*(' "$RUN/strace" | tail -n 1 | grep -qE "$TURNS" &&
+		tail -n 1 "$RUN/ends" | grep -q ': 137 '
+}
+
+# at_moments EACH: `EACH KIND NAME N` for all of them. How far it had come, it says
+# now and then, so that the N-th write may be another one: then again.
+at_moments() {
+	local kind name at moment again
+
+	for moment in "${MOMENTS[@]}"; do
+		read -r kind name at <<<"$moment"
+		for again in {1..5}; do
+			"$1" "$kind" "$name" "$at"
+			if [ "$kind" = other ] || turn_was_hit; then
+				continue 2
+			fi
+		done
+		fail "missed: $moment"
+	done
 }
 
 # Of those, how many were killed?

@@ -20,6 +20,7 @@
  *	METHOD flip			a bit of the content is another
  *	METHOD slow BYTES		the answer comes at BYTES a second
  *	METHOD head BYTES		the answer's head is that large
+ *	METHOD pass			nothing: for the next line
  *	PUT truncate			half of the body is kept, and 200
  *	PUT lost			it is kept, the answer is a reset
  *	PUT swallow BYTES		no more than these are read, for ever

@@ -5,6 +5,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 #include "snapshot/digest.h"
 #include "unit/snapshot_world.h"
@@ -107,6 +108,9 @@ static const struct hostile hostiles[] = {
 	  true },
 };
 
+/* CAP_NET_BIND_SERVICE, as capabilities(7) has it in a file */
+static const unsigned char capability[20] = { 1, 0, 0, 2, 0, 4 };
+
 static void expand(char *ret, size_t size, const struct world *world,
 		   const char *text)
 {
@@ -140,7 +144,8 @@ static void put_piece(struct archive *archive, const struct world *world,
 		archive_entry_copy_symlink(entry, text);
 	if (is_hard)
 		archive_entry_copy_hardlink(entry, text);
-	archive_entry_xattr_add_entry(entry, "security.capability", "x", 1);
+	archive_entry_xattr_add_entry(entry, "security.capability", capability,
+				      sizeof(capability));
 	if (archive_write_header(archive, entry) != ARCHIVE_OK ||
 	    (is_file && archive_write_data(archive, text, text_len(text)) !=
 				(la_ssize_t)text_len(text)))
@@ -222,6 +227,14 @@ static void test_hostile(void)
 	}
 }
 
+static bool has_capability(const struct world *world, const char *name)
+{
+	char path[256];
+
+	world_path(path, world->out, name);
+	return getxattr(path, "security.capability", NULL, 0) >= 0;
+}
+
 static void test_bits(void)
 {
 	static const struct piece pieces[PIECES_MAX] = {
@@ -242,6 +255,8 @@ static void test_bits(void)
 	(void)snprintf(path, sizeof(path), "%s/folder", world.out);
 	(void)stat(path, &folder);
 	ok((file.st_mode & 07777) == 0755, "set-user-ID is dropped");
+	ok(!has_capability(&world, "file") && world.notes[0] == '\0',
+	   "so is a capability, and nobody tried to set it");
 	ok((folder.st_mode & 07777) == 01755,
 	   "a folder keeps its sticky bit only");
 	world_remove(&world);
