@@ -2,6 +2,7 @@
 #ifndef WAKEGATE_PANEL_TEXTS_H
 #define WAKEGATE_PANEL_TEXTS_H
 
+#include "edge/problem.h"
 #include "store/row.h"
 
 /* --- what state it is in, and what that means */
@@ -100,6 +101,29 @@ static const struct panel_control panel_controls[CONTROL_MAX_] = {
 #define TEXT_LOST	  "All that was changed there since then is lost."
 #define TEXT_CANCEL	  "Leave it"
 #define TEXT_ASK_TITLE	  "Are you sure?"
+
+#define TEXT_ACTION_DONE  "The action was run, and had nothing to say."
+
+/* What to do about what was refused; NULL: the page says it already. */
+static const char *const panel_hints[PROBLEM_MAX_] = {
+	[PROBLEM_FAILED] = "Its output and events say why; then reset it.",
+	[PROBLEM_RESTORE_FAILED] = "Its events say why; then reset it.",
+	[PROBLEM_PORT_TAKEN] = "End the program that has it, then reset this.",
+	[PROBLEM_HELD] = "Start it.",
+	[PROBLEM_STORE] = "Is the disk full or read-only? The web server's "
+			  "error log says more.",
+	[PROBLEM_BAD_REQUEST] = "Correct it, and send it again.",
+	[PROBLEM_NOT_FOUND] = "Look again: the page was an old one.",
+	[PROBLEM_CONFLICT] = "Look at its state, and try again.",
+	[PROBLEM_NOT_RESTORED] = "Restore a snapshot; or, when these files are "
+				 "the right ones, wakegate backup --force.",
+	[PROBLEM_BACKUP_NOT_CONFIGURED] = "In the configuration file: backup.",
+	[PROBLEM_BACKUP_FAILED] = "Older snapshots are as they were; its "
+				  "events say more.",
+	[PROBLEM_OPERATION_TIMEOUT] = "It may still go on: look at its state.",
+	[PROBLEM_ACTION_FAILED] = "In the configuration file: actions, its "
+				  "command.",
+};
 
 static const char *const panel_snapshot_states[] = {
 	"being written",

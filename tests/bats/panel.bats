@@ -77,6 +77,33 @@ says() {
 	[ "$(stat -c %s "$RUN/body")" -lt 40000 ]
 }
 
+# Of the last answer's policy, in $REPLY.
+nonce() {
+	REPLY=$(header Content-Security-Policy |
+		sed -n "s/.*script-src 'nonce-\([0-9a-f]*\)'.*/\1/p")
+	[ "${#REPLY}" -eq 32 ] || fail "nonce '$REPLY'"
+}
+
+@test "a nonce can't be told from the request's id, or from the one before" {
+	local path id before
+
+	write_admin
+	start_lighttpd
+	for path in / '/confirm?do=stop'; do
+		page "$path"
+		nonce
+		before=$REPLY
+		page "$path"
+		nonce
+		id=$(header X-Request-Id)
+		[ "${#id}" -eq 32 ]
+		[ "${REPLY:0:16}" != "${before:0:16}" ]
+		[ "${REPLY:16}" != "${before:16}" ]
+		[ "${REPLY:0:16}" != "${id:0:16}" ]
+		[ "$(grep -c "nonce=\"$REPLY\"" "$RUN/body")" -eq 2 ]
+	done
+}
+
 @test "its address without the last '/' leads to it" {
 	write_admin
 	start_lighttpd
@@ -141,6 +168,7 @@ says() {
 	press backup
 	[ "$code" = 400 ]
 	says 'no backup is configured'
+	says 'In the configuration file: backup.'
 	says 'Ready'
 }
 
@@ -230,6 +258,26 @@ devices() {
 	press 'action?run=none'
 	[ "$code" = 404 ]
 	[ ! -s "$STARTS" ]
+}
+
+@test "an action that says nothing is run once, however often its answer is loaded" {
+	devices
+	start_lighttpd
+	press 'action?run=approve' -d requestId=r-1
+	[ "$code" = 303 ] || fail "$code $(text)"
+	[[ $(header Location) == *'?done=action' ]]
+	page '/?done=action'
+	says 'The action was run, and had nothing to say.'
+	page '/?done=action'
+	[ "$(events_of action)" = 1 ]
+	[ "$(jq '.paired | length' "$RUN/devices.json")" = 1 ]
+	: >"$RUN/devices.json"
+	press 'action?run=approve' -d requestId=r-2
+	[ "$code" = 303 ]
+	rm "$RUN/devices.json"
+	press 'action?run=approve' -d requestId=r-2
+	[ "$code" = 200 ]
+	says 'approve : ended with exit code 2. jq: error'
 }
 
 @test "one button approves all" {
