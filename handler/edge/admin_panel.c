@@ -196,8 +196,8 @@ static void add_result(struct panel *panel,
 
 static bool is_empty(const json_t *printed)
 {
-	return json_is_null(printed) || (json_is_string(printed) &&
-					 json_string_length(printed) == 0);
+	return json_is_null(printed) ||
+	       (json_is_string(printed) && json_string_length(printed) == 0);
 }
 
 static bool says_nothing(const struct action_end *end)

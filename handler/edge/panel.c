@@ -38,6 +38,24 @@ void panel_printf(struct panel *panel, const char *format, ...)
 	panel_puts(panel, text);
 }
 
+size_t panel_size(const struct panel *panel)
+{
+	return panel->left + panel->call->out.len;
+}
+
+bool panel_fits(struct panel *panel, size_t mark)
+{
+	if (panel_size(panel) <= panel->end)
+		return true;
+	panel->call->out.len = mark;
+	return false;
+}
+
+size_t panel_cost(char c)
+{
+	return strchr("<>&\"'", c) ? 6 : 1;
+}
+
 void panel_section(struct panel *panel, const char *id, const char *title)
 {
 	panel_printf(panel,
@@ -185,6 +203,7 @@ static void leave(struct panel *panel)
 
 	call_send(panel->call);
 	(void)client->door->flush(client, &ignored);
+	panel->left += panel->call->out.len;
 	buffer_clear(&panel->call->out);
 }
 

@@ -102,7 +102,7 @@ static const struct panel_control panel_controls[CONTROL_MAX_] = {
 #define TEXT_CANCEL	  "Leave it"
 #define TEXT_ASK_TITLE	  "Are you sure?"
 
-#define TEXT_ACTION_DONE  "The action was run, and had nothing to say."
+#define TEXT_ACTION_DONE "The action was run, and had nothing to say."
 
 /* What to do about what was refused; NULL: the page says it already. */
 static const char *const panel_hints[PROBLEM_MAX_] = {
@@ -151,6 +151,7 @@ static const char *const panel_snapshot_states[] = {
 #define TEXT_UNCOUNTED	    "They can't be counted now: "
 #define TEXT_NO_SNAPSHOTS   "There is none yet."
 #define TEXT_MORE_SNAPSHOTS "Older ones: wakegate snapshots."
+#define TEXT_MORE_EVENTS    "Older ones: wakegate events."
 #define TEXT_NO_STARTS	    "It has not been started yet."
 #define TEXT_STARTS_CHART   "How long the last starts took, in seconds"
 #define TEXT_NO_EXITS	    "It never has."

@@ -293,6 +293,79 @@ devices() {
 	[ "$(events_of action)" = 4 ]
 }
 
+# Marks that HTML takes six letters for, everywhere; an archive for each snapshot.
+fill_everything() {
+	local marks='<&\"'\'\''<&\"<&\"<&\"<&\"<&\"<&\"<&\"<&\"<&\"<&\"'
+
+	query "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+		WHERE i < 30) INSERT INTO event (at_ms, gateway, generation,
+		kind, detail) SELECT 1700000000000 + i, 'fake', 1000000 + i,
+		'restore_failed', json_object('problem', replace(
+		hex(zeroblob(150)), '00', '<\"')) FROM n"
+	query "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+		WHERE i < 30) INSERT INTO start_time (gateway, generation,
+		at_ms, took_ms) SELECT 'fake', 1000000 + i, i, 100000 * i FROM n"
+	query "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+		WHERE i < 30) INSERT INTO snapshot (gateway, generation,
+		created_ms, bytes, files, sha256, path, remote, state)
+		SELECT 'fake', 1000000 + i, 1700000000000 + i, 123456789012,
+		1234567, lower(hex(zeroblob(32))), '/' || hex(zeroblob(100)) || i,
+		hex(zeroblob(100)) || i, 'complete' FROM n"
+	query "UPDATE gateway SET reason = 'restore_failed',
+		detail = replace(hex(zeroblob(120)), '00', '<\"')"
+	jq -n --arg marks "$marks" '{pending: [range(60) | {requestId: "r-\(.)"}
+		+ ([range(9) | {key: "column \(.)", value: $marks}]
+		| from_entries)], paired: []}' >"$RUN/devices.json"
+	printf '#!/bin/sh\nyes "%s" | head -c 20000\n' '<&><&>' >"$RUN/approve"
+}
+
+small_and_whole() {
+	[ "$code" = 200 ] || fail "$code $(text)"
+	(($(stat -c %s "$RUN/body") < 40000)) || fail "$(stat -c %s "$RUN/body")"
+	[[ $(tail -c 20 "$RUN/body") == *'</html>' ]]
+	says 'generation 1000030: 3000.0 s'
+	says '60 &lt;&lt;&lt;'
+	sed -n '/id="events"/,$p' "$RUN/body" | grep -q '^<tr><td><time'
+	[ "$(grep -c '>Restore this one<' "$RUN/body")" -gt 9 ]
+}
+
+@test "with all of it full, the page is under 40 KB, and says what is left out" {
+	local i lines=()
+
+	for i in {1..60}; do
+		lines+=(--log-lines "$i <<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<")
+	done
+	FLAGS=("${lines[@]}")
+	devices
+	jq '.gateways.fake.backup = {directory: "/tmp/none", to: "/tmp/other",
+		every_s: 0, on_stop: false} | .gateways.fake.actions += ([range(29)
+		| {key: "another-one-\(.)", value: {command: ["true"]}}]
+		| from_entries) | .gateways.fake.actions.broken = {output: "json",
+		command: ["sh", "-c", "cat devices.json; echo badly done >&2; exit 3"]}' "$CONFIG" >"$RUN/c"
+	mv "$RUN/c" "$CONFIG"
+	start_lighttpd
+	wg start
+	fill_everything
+	page
+	small_and_whole
+	says 'Older ones: wakegate snapshots.'
+	says 'Older ones: wakegate events.'
+	says ' restore_failed 1000030 '
+	says ' restore_failed 1000029 '
+	press 'action?run=approve&then=devices' -d requestId=r-2
+	small_and_whole
+	says 'approve : done.'
+	says 'It printed more than is shown.'
+	says 'r-0 &lt;&amp;'
+	says 'approve all '
+	says 'paired Nothing.'
+	press 'action?run=broken&then=devices'
+	small_and_whole
+	says 'broken : ended with exit code 3.'
+	says 'approve all '
+	says 'badly done'
+}
+
 @test "it works at another address, below another mount" {
 	write_admin '.gateways.fake.mount = "/app"
 		| .gateways.fake.routes = {page: "/x/steer/", admin: "/x/api"}'
