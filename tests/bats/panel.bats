@@ -172,6 +172,102 @@ nonce() {
 	says 'Ready'
 }
 
+# now_is STATE [MORE]: so says the row, of a gateway that does not run.
+now_is() {
+	query "UPDATE gateway SET state = '$1', reason = 'x'${2:-}"
+	page
+	[ "$code" = 200 ] || fail "$code"
+}
+
+disabled_are() {
+	[ "$(grep -c '<button disabled aria-describedby=' "$RUN/body")" -eq "$1" ] ||
+		fail "not $1 are disabled: $(text)"
+}
+
+@test "a pause, a failure, a restore: what can't be done meanwhile, and why" {
+	local keeper
+
+	write_admin '.gateways.fake.backup = {directory: ($run + "/files"),
+		to: ($run + "/snapshots"), every_s: 0, on_stop: false}'
+	mkdir "$RUN/files"
+	start_lighttpd
+	wg start
+	wg stop
+	now_is cooldown ", retry_at_ms = $(now_ms) + 3600000, failures = 3"
+	says 'Cooling down '
+	says 'Next try in 59 min '
+	says 'Failures in a row 3 '
+	says 'Start Stop It does not run. Restart Reset Back up now '
+	disabled_are 1
+	now_is failed
+	says 'Out of order '
+	says 'Start Stop It does not run. Restart Reset Back up now '
+	disabled_are 1
+	query "UPDATE gateway SET state = 'stopped', failures = 0"
+	wg start
+	wg backup
+	keeper=$(row owner_pid)
+	kill -STOP "$keeper"
+	now_is restoring
+	says 'Restoring Its data is being put back.'
+	says 'Start It is being started. Stop Restart Reset There is no failure to forget. Back up now A snapshot is being put back.'
+	says 'Restore this one A snapshot is being put back.'
+	disabled_are 4
+	query "UPDATE gateway SET state = 'ready'"
+	kill -CONT "$keeper"
+}
+
+# A gateway whose child takes 60 MB, and 0.4 s of the processor.
+write_large() {
+	cat >"$RUN/gateway.sh" <<-END
+		#!/bin/sh
+		perl -e '\$x = "y" x shift; 1 while times < 0.4; sleep 1000' 60000000 &
+		"$FAKE_GATEWAY" "\$@"
+	END
+	chmod +x "$RUN/gateway.sh"
+	COMMAND=("$RUN/gateway.sh")
+}
+
+# Over 60 MB, and over 0.4 s; of them the gateway's own process has little.
+has_used() {
+	page
+	[[ $(text) =~ ' Processes 3 Memory '([0-9]+)[.0-9]*' MB CPU '([0-9.]+)' s' ]] &&
+		((BASH_REMATCH[1] >= 57)) && [ "${BASH_REMATCH[2]/./}" -ge 4 ]
+}
+
+@test "processes, starts, exits, snapshots: each with its figures" {
+	local i
+
+	write_large
+	write_admin '.gateways.fake.backup = {directory: ($run + "/files"),
+		to: ($run + "/snapshots"), every_s: 0, on_stop: false}'
+	mkdir "$RUN/files"
+	start_lighttpd
+	wg start
+	eventually 20 has_used
+	kill -KILL "$(row pid)"
+	eventually 5 page_says ', generation 1: signal 9 '
+	says ' Last exit signal 9 '
+	query "DELETE FROM start_time"
+	for i in 1 2 3 4; do
+		query "INSERT INTO start_time (gateway, generation, at_ms, took_ms)
+			VALUES ('fake', 10 + $i, $i, 1000 * $i)"
+		query "INSERT INTO snapshot (gateway, generation, created_ms, bytes,
+			files, sha256, path, remote, state) VALUES ('fake', 1,
+			$(now_ms) - $i * 10800000, 1536 * $i, 10 * $i,
+			'$(printf %064d 1)', 'here/$i', nullif('there/$i', 'there/1'),
+			CASE $i WHEN 3 THEN 'bad' ELSE 'complete' END)"
+	done
+	page
+	[ "$(grep -o 'button disabled aria-describedby="not-[0-9]"' "$RUN/body")" = \
+		'button disabled aria-describedby="not-3"' ]
+	[ "$(grep -c '<rect ' "$RUN/body")" -eq 4 ]
+	grep -q '<rect x="0" y="60" .*height="20"><title>generation 11: 1.0 s<' "$RUN/body"
+	grep -q '<rect x="54" y="0" .*height="80"><title>generation 14: 4.0 s<' "$RUN/body"
+	says 'the last one 4.0 s, the longest of 4 4.0 s.'
+	says '1 3 h ago 1.5 KB 10 verified here Restore this one 2 6 h ago 3.0 KB 20 verified here, bucket Restore this one 3 9 h ago 4.5 KB 30 does not verify here, bucket Restore this one Only one that is verified can be put back. 4 12 h ago 6.0 KB 40 verified'
+}
+
 @test "a page from elsewhere, or without credentials, moves nothing" {
 	write_admin
 	start_lighttpd
