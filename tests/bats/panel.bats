@@ -246,8 +246,8 @@ has_used() {
 	wg start
 	eventually 20 has_used
 	kill -KILL "$(row pid)"
-	eventually 5 page_says ', generation 1: signal 9 '
-	says ' Last exit signal 9 '
+	eventually 10 page_says ' Last exit signal 9 '
+	says ', generation 1: signal 9 '
 	query "DELETE FROM start_time"
 	for i in 1 2 3 4; do
 		query "INSERT INTO start_time (gateway, generation, at_ms, took_ms)
