@@ -99,8 +99,11 @@ void admin_panel_refuse(struct admin *admin, enum problem_code code,
 		.problem = code,
 	};
 
-	if (look(admin, &panel))
-		panel_send(&panel);
+	if (!look(admin, &panel))
+		return;
+	admin->call->status = problem_status(code);
+	admin->call->problem = code;
+	panel_send(&panel);
 }
 
 /* --- the buttons ------------------------------------------------------------- */

@@ -169,6 +169,8 @@ nonce() {
 	[ "$code" = 400 ]
 	says 'no backup is configured'
 	says 'In the configuration file: backup.'
+	wg explain "$(header X-Request-Id)" >"$RUN/explained"
+	grep -q backup_not_configured "$RUN/explained" || fail "$(<"$RUN/explained")"
 	says 'Ready'
 }
 
