@@ -308,9 +308,10 @@ static void put_table(struct table *table, const char *name)
 static size_t shown_of(const struct panel *panel, const char *text)
 {
 	size_t size = panel_size(panel);
+	size_t max = strnlen(text, TEXT_BYTES_MAX);
 	size_t len = 0;
 
-	for (; text[len] && len < TEXT_BYTES_MAX; len++) {
+	for (; len < max; len++) {
 		size += panel_cost(text[len]);
 		if (size > panel->end)
 			break;

@@ -110,19 +110,15 @@ static const char *const panel_hints[PROBLEM_MAX_] = {
 	[PROBLEM_RESTORE_FAILED] = "Its events say why; then reset it.",
 	[PROBLEM_PORT_TAKEN] = "End the program that has it, then reset this.",
 	[PROBLEM_HELD] = "Start it.",
-	[PROBLEM_STORE] = "Is the disk full or read-only? The web server's "
-			  "error log says more.",
+	[PROBLEM_STORE] = "The web server's error log says more.",
 	[PROBLEM_BAD_REQUEST] = "Correct it, and send it again.",
 	[PROBLEM_NOT_FOUND] = "Look again: the page was an old one.",
 	[PROBLEM_CONFLICT] = "Look at its state, and try again.",
-	[PROBLEM_NOT_RESTORED] = "Restore a snapshot; or, when these files are "
-				 "the right ones, wakegate backup --force.",
+	[PROBLEM_NOT_RESTORED] = "Restore one, or: wakegate backup --force.",
 	[PROBLEM_BACKUP_NOT_CONFIGURED] = "In the configuration file: backup.",
-	[PROBLEM_BACKUP_FAILED] = "Older snapshots are as they were; its "
-				  "events say more.",
+	[PROBLEM_BACKUP_FAILED] = "Its events say more.",
 	[PROBLEM_OPERATION_TIMEOUT] = "It may still go on: look at its state.",
-	[PROBLEM_ACTION_FAILED] = "In the configuration file: actions, its "
-				  "command.",
+	[PROBLEM_ACTION_FAILED] = "In the configuration file: actions.",
 };
 
 static const char *const panel_snapshot_states[] = {
