@@ -99,8 +99,11 @@ void admin_panel_refuse(struct admin *admin, enum problem_code code,
 		.problem = code,
 	};
 
-	if (look(admin, &panel))
-		panel_send(&panel);
+	if (!look(admin, &panel))
+		return;
+	admin->call->status = problem_status(code);
+	admin->call->problem = code;
+	panel_send(&panel);
 }
 
 /* --- the buttons ------------------------------------------------------------- */
@@ -194,6 +197,29 @@ static void add_result(struct panel *panel,
 		(struct panel_result){ action, end };
 }
 
+static bool is_empty(const json_t *printed)
+{
+	return json_is_null(printed) ||
+	       (json_is_string(printed) && json_string_length(printed) == 0);
+}
+
+static bool says_nothing(const struct action_end *end)
+{
+	return end->success && !end->cut && is_empty(end->output) &&
+	       is_empty(end->errors);
+}
+
+/* What there is to be shown was printed just now and is kept nowhere, so it is
+ * answered at once; all else by "look there", so that to load it again runs
+ * nothing. */
+static void show_results(struct admin *admin, struct panel *panel)
+{
+	if (panel->results_count == 1 && says_nothing(panel->results[0].end))
+		admin_panel_done(admin);
+	else if (look(admin, panel))
+		panel_send(panel);
+}
+
 /* ?run=NAME, and then=NAME of the one whose table the button was in. */
 void admin_panel_action(struct admin *admin)
 {
@@ -216,12 +242,12 @@ void admin_panel_action(struct admin *admin)
 		ran = admin_run_action(admin, then, none, &then_end);
 	else
 		then = NULL;
-	if (ran && look(admin, &panel)) {
+	if (ran)
 		add_result(&panel, action, &end);
-		if (then)
-			add_result(&panel, then, &then_end);
-		panel_send(&panel);
-	}
+	if (ran && then)
+		add_result(&panel, then, &then_end);
+	if (ran)
+		show_results(admin, &panel);
 	action_end_release(&end);
 	action_end_release(&then_end);
 	json_decref(none);

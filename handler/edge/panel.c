@@ -10,7 +10,6 @@
 #include "edge/panel.h"
 #include "edge/panel_private.h"
 #include "edge/panel_texts.h"
-#include "edge/request_id.h"
 
 #include "base/banned.h"
 
@@ -37,6 +36,24 @@ void panel_printf(struct panel *panel, const char *format, ...)
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	panel_puts(panel, text);
+}
+
+size_t panel_size(const struct panel *panel)
+{
+	return panel->left + panel->call->out.len;
+}
+
+bool panel_fits(struct panel *panel, size_t mark)
+{
+	if (panel_size(panel) <= panel->end)
+		return true;
+	panel->call->out.len = mark;
+	return false;
+}
+
+size_t panel_cost(char c)
+{
+	return strchr("<>&\"'", c) ? 6 : 1;
 }
 
 void panel_section(struct panel *panel, const char *id, const char *title)
@@ -160,6 +177,8 @@ static void put_said(struct panel *panel)
 		     panel->refused ? " class=\"bad\"" : "");
 	if (panel->said)
 		panel_say(panel, panel->said);
+	if (panel->refused && panel_hints[panel->problem])
+		panel_say(panel, panel_hints[panel->problem]);
 	panel_puts(panel, "</div>\n");
 }
 
@@ -184,17 +203,18 @@ static void leave(struct panel *panel)
 
 	call_send(panel->call);
 	(void)client->door->flush(client, &ignored);
+	panel->left += panel->call->out.len;
 	buffer_clear(&panel->call->out);
 }
 
 void panel_send(struct panel *panel)
 {
-	char nonce[REQUEST_ID_BYTES];
+	struct html html;
 
-	request_id_make(nonce);
-	put_head(panel, nonce);
+	html_nonce(&html);
+	put_head(panel, html.nonce);
 	if (!panel->call->request.head) {
-		put_begin(panel, nonce);
+		put_begin(panel, html.nonce);
 		put_said(panel);
 		panel_results(panel);
 		panel_state(panel);
@@ -207,7 +227,7 @@ void panel_send(struct panel *panel)
 		panel_exits(panel);
 		panel_events(panel);
 		panel_output(panel);
-		put_end(panel, nonce);
+		put_end(panel, html.nonce);
 	}
 	call_send(panel->call);
 }
@@ -226,6 +246,8 @@ const char *panel_done(struct slice word)
 {
 	const struct panel_control *control = find_control(word);
 
+	if (action_name_is(word, "action"))
+		return TEXT_ACTION_DONE;
 	return control ? control->done : NULL;
 }
 
@@ -251,21 +273,21 @@ bool panel_ask(struct panel *panel, struct slice word, int64_t snapshot)
 {
 	const struct panel_control *control = find_control(word);
 	bool restore = control == &panel_controls[CONTROL_RESTORE];
-	char nonce[REQUEST_ID_BYTES];
+	struct html html;
 	bool known = true;
 
 	if (!control || !control->ask)
 		return false;
-	request_id_make(nonce);
-	put_head(panel, nonce);
-	put_begin(panel, nonce);
+	html_nonce(&html);
+	put_head(panel, html.nonce);
+	put_begin(panel, html.nonce);
 	panel_section(panel, "ask", TEXT_ASK_TITLE);
 	if (restore)
 		known = panel_snapshot_lost(panel, snapshot);
 	panel_say(panel, control->ask);
 	put_question(panel, control, snapshot);
 	panel_section_end(panel);
-	put_end(panel, nonce);
+	put_end(panel, html.nonce);
 	if (!known)
 		return false;
 	call_send(panel->call);

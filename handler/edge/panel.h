@@ -40,6 +40,8 @@ struct panel {
 	enum problem_code problem;
 	struct panel_result results[PANEL_RESULTS_MAX];
 	size_t results_count;
+	size_t left; /* of the page's bytes: those that are on their way */
+	size_t end;  /* where what is being put must end */
 };
 
 /* All that panel_send() and panel_ask() need of the gateway. */

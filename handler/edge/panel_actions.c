@@ -11,9 +11,11 @@
 
 #define ROWS_MAX       50
 #define COLUMNS_MAX    8
+#define TABLES_MAX     6
 #define CELL_BYTES     64
 #define TEXT_BYTES_MAX 8000
-#define ALL_MAX	       20 /* rows that one button is for */
+#define ALL_MAX	       20    /* rows that one button is for */
+#define RESULTS_END    13000 /* of the page */
 
 /* --- the buttons ------------------------------------------------------------- */
 
@@ -50,14 +52,10 @@ void panel_actions(struct panel *panel)
 
 /* --- a cell ------------------------------------------------------------------ */
 
-/* A text, or what it is as JSON, cut; "" for nothing. */
-static void cell_text(char ret[CELL_BYTES + 4], json_t *value)
+static void put_cut(struct panel *panel, const char *text)
 {
-	CLEANUP_FREE char *dump =
-		json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-	const char *text =
-		json_is_string(value) ? json_string_value(value) : dump;
-	size_t len = text && !json_is_null(value) ? strlen(text) : 0;
+	char shown[CELL_BYTES + 1];
+	size_t len = strlen(text);
 	bool cut = len > CELL_BYTES;
 
 	if (cut) {
@@ -65,19 +63,23 @@ static void cell_text(char ret[CELL_BYTES + 4], json_t *value)
 		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
 			len--;
 	}
-	if (len > 0)
-		memcpy(ret, text, len);
-	memcpy(ret + len, "...", cut ? 4 : 1);
-	if (!cut)
-		ret[len] = '\0';
+	memcpy(shown, text, len);
+	shown[len] = '\0';
+	panel_text(panel, shown);
+	if (cut)
+		panel_puts(panel, "...");
 }
 
+/* A text, or what it is as JSON, cut; "" for nothing. */
 static void put_cell(struct panel *panel, json_t *value)
 {
-	char text[CELL_BYTES + 4];
+	CLEANUP_FREE char *dump =
+		json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+	const char *text =
+		json_is_string(value) ? json_string_value(value) : dump;
 
-	cell_text(text, value);
-	panel_text(panel, text);
+	if (text && !json_is_null(value))
+		put_cut(panel, text);
 }
 
 /* --- a table ----------------------------------------------------------------- */
@@ -119,6 +121,8 @@ static bool fits(const struct action_settings *action, json_t *row)
 		json_t *value = json_object_get(row, one->name);
 
 		if (!json_is_string(value) && !json_is_integer(value))
+			return false;
+		if (json_string_length(value) > ACTION_VALUE_BYTES)
 			return false;
 	}
 	return action->parameters->name != NULL;
@@ -196,17 +200,26 @@ static void put_row(const struct table *table, json_t *row)
 static void put_for_all(const struct table *table,
 			const struct action_settings *action)
 {
+	struct buffer *out = &table->panel->call->out;
+	size_t begin = out->len;
 	size_t count = 0;
 
 	put_form(table, action);
 	for (size_t i = 0; i < json_array_size(table->rows) && count < ALL_MAX;
 	     i++) {
 		json_t *row = json_array_get(table->rows, i);
+		size_t mark = out->len;
 
 		if (!fits(action, row))
 			continue;
 		put_values(table, action, row);
+		if (!panel_fits(table->panel, mark))
+			break;
 		count++;
+	}
+	if (count == 0) {
+		out->len = begin;
+		return;
 	}
 	panel_printf(table->panel, "<button>%s " TEXT_ALL " %zu</button>",
 		     action->name, count);
@@ -218,10 +231,39 @@ static void put_heads(const struct table *table)
 	panel_puts(table->panel, "<thead><tr>");
 	for (size_t i = 0; i < table->columns_count; i++) {
 		panel_puts(table->panel, "<th scope=\"col\">");
-		panel_text(table->panel, table->columns[i]);
+		put_cut(table->panel, table->columns[i]);
 		panel_puts(table->panel, "</th>");
 	}
 	panel_puts(table->panel, "<td></td></tr></thead>");
+}
+
+/* Of what is left of the page's part: all but one part in so many. */
+static size_t room_without(const struct panel *panel, size_t parts)
+{
+	size_t size = panel_size(panel);
+	size_t room = size < panel->end ? panel->end - size : 0;
+
+	return size + room - room / parts;
+}
+
+/* True: all of them. */
+static bool put_rows(const struct table *table)
+{
+	struct panel *panel = table->panel;
+	size_t count = json_array_size(table->rows);
+	size_t end = panel->end;
+	bool room = true;
+	size_t i = 0;
+
+	panel->end = room_without(panel, 5); /* then come buttons for all */
+	for (; room && i < count && i < ROWS_MAX; i++) {
+		size_t mark = panel->call->out.len;
+
+		put_row(table, json_array_get(table->rows, i));
+		room = panel_fits(panel, mark);
+	}
+	panel->end = end;
+	return room && i == count;
 }
 
 static void put_table(struct table *table, const char *name)
@@ -229,9 +271,11 @@ static void put_table(struct table *table, const char *name)
 	const struct action_settings *action =
 		table->panel->call->gateway->actions;
 	size_t count = json_array_size(table->rows);
+	size_t mark = table->panel->call->out.len;
+	bool all;
 
 	panel_puts(table->panel, "<h3>");
-	panel_text(table->panel, name);
+	put_cut(table->panel, name);
 	panel_puts(table->panel, "</h3>\n");
 	if (count == 0) {
 		panel_say(table->panel, TEXT_EMPTY);
@@ -241,14 +285,17 @@ static void put_table(struct table *table, const char *name)
 		add_columns(table, json_array_get(table->rows, i));
 	panel_puts(table->panel, "<div class=\"wide\" tabindex=\"0\" "
 				 "role=\"region\" aria-label=\"");
-	panel_text(table->panel, name);
+	put_cut(table->panel, name);
 	panel_puts(table->panel, "\"><table>");
 	put_heads(table);
+	if (!panel_fits(table->panel, mark)) {
+		panel_say(table->panel, TEXT_CUT);
+		return;
+	}
 	panel_puts(table->panel, "<tbody>\n");
-	for (size_t i = 0; i < count && i < ROWS_MAX; i++)
-		put_row(table, json_array_get(table->rows, i));
+	all = put_rows(table);
 	panel_puts(table->panel, "</tbody></table></div>\n");
-	if (count > ROWS_MAX)
+	if (!all)
 		panel_say(table->panel, TEXT_CUT);
 	for (; count > 1 && action->name; action++)
 		if (is_row_action(table, action))
@@ -257,18 +304,30 @@ static void put_table(struct table *table, const char *name)
 
 /* --- what it printed --------------------------------------------------------- */
 
+/* How much of it is shown: to no character's middle. */
+static size_t shown_of(const struct panel *panel, const char *text)
+{
+	size_t size = panel_size(panel);
+	size_t max = strnlen(text, TEXT_BYTES_MAX);
+	size_t len = 0;
+
+	for (; len < max; len++) {
+		size += panel_cost(text[len]);
+		if (size > panel->end)
+			break;
+	}
+	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	return len;
+}
+
 static void put_text(struct panel *panel, const char *text)
 {
 	char shown[TEXT_BYTES_MAX + 1];
-	size_t len = strlen(text);
+	size_t len = shown_of(panel, text);
 
-	if (len == 0)
+	if (!*text)
 		return;
-	if (len > TEXT_BYTES_MAX) {
-		len = TEXT_BYTES_MAX;
-		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-			len--;
-	}
 	memcpy(shown, text, len);
 	shown[len] = '\0';
 	panel_puts(panel, "<pre tabindex=\"0\">");
@@ -278,13 +337,36 @@ static void put_text(struct panel *panel, const char *text)
 		panel_say(panel, TEXT_CUT);
 }
 
+/* Each that others come after leaves them something. */
+static size_t put_tables(struct panel *panel,
+			 const struct action_settings *action, json_t *output)
+{
+	size_t end = panel->end;
+	size_t tables = 0;
+	const char *name;
+	json_t *member;
+
+	json_object_foreach(output, name, member)
+	{
+		struct table table = { panel, action, member, { NULL }, 0 };
+
+		if (!json_is_array(member))
+			continue;
+		if (tables++ == TABLES_MAX) {
+			panel_say(panel, TEXT_CUT);
+			break;
+		}
+		panel->end = room_without(panel, 4);
+		put_table(&table, name);
+		panel->end = end;
+	}
+	return tables;
+}
+
 static void put_json(struct panel *panel, const struct action_settings *action,
 		     json_t *output)
 {
 	CLEANUP_FREE char *dump = NULL;
-	const char *name;
-	json_t *member;
-	size_t tables = 0;
 
 	if (json_is_array(output)) {
 		struct table table = { panel, action, output, { NULL }, 0 };
@@ -292,16 +374,7 @@ static void put_json(struct panel *panel, const struct action_settings *action,
 		put_table(&table, action->name);
 		return;
 	}
-	json_object_foreach(output, name, member)
-	{
-		struct table table = { panel, action, member, { NULL }, 0 };
-
-		if (!json_is_array(member))
-			continue;
-		put_table(&table, name);
-		tables++;
-	}
-	if (tables > 0)
+	if (put_tables(panel, action, output) > 0)
 		return;
 	dump = json_dumps(output, JSON_ENCODE_ANY | JSON_INDENT(2));
 	put_text(panel, dump ? dump : "");
@@ -324,6 +397,14 @@ static void put_how(struct panel *panel, const struct action_settings *action,
 	panel_puts(panel, ".</p>\n");
 }
 
+/* Half of what is left, where something comes after it. */
+static void begin_part(struct panel *panel, size_t result, bool last)
+{
+	panel->end = RESULTS_END;
+	if (!last || result + 1 < panel->results_count)
+		panel->end = room_without(panel, 2);
+}
+
 void panel_results(struct panel *panel)
 {
 	if (panel->results_count == 0)
@@ -334,10 +415,12 @@ void panel_results(struct panel *panel)
 		const struct action_end *end = result->end;
 
 		put_how(panel, result->action, end);
+		begin_part(panel, i, json_string_length(end->errors) == 0);
 		if (json_is_string(end->output))
 			put_text(panel, json_string_value(end->output));
 		else
 			put_json(panel, result->action, end->output);
+		begin_part(panel, i, true);
 		if (json_is_string(end->errors))
 			put_text(panel, json_string_value(end->errors));
 		if (end->cut)

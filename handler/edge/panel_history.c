@@ -18,6 +18,7 @@
 #define DETAIL_BYTES	 200
 #define OUTPUT_LINES	 50
 #define OUTPUT_BYTES_MAX 6000 /* of the page */
+#define OUTPUT_LEAST	 2500
 
 /* --- starts, as a chart ------------------------------------------------------ */
 
@@ -191,6 +192,22 @@ static void put_event(struct panel *panel, json_t *event)
 	panel_puts(panel, "</td></tr>\n");
 }
 
+/* The newest first; true: all of them. */
+static bool put_events(struct panel *panel, json_t *events)
+{
+	size_t left = json_array_size(events);
+	bool room = true;
+
+	panel->end = PANEL_BYTES_MAX - PANEL_END_BYTES - OUTPUT_LEAST;
+	for (; room && left > 0; left--) {
+		size_t mark = panel->call->out.len;
+
+		put_event(panel, json_array_get(events, left - 1));
+		room = panel_fits(panel, mark);
+	}
+	return room;
+}
+
 void panel_events(struct panel *panel)
 {
 	struct event_list list = { panel, json_array() };
@@ -198,6 +215,7 @@ void panel_events(struct panel *panel)
 	struct err err = { .text = "" };
 	int failed = store_events(call->store, call->gateway->name, 0,
 				  EVENTS_SHOWN, add_event, &list, &err);
+	bool all;
 
 	panel_section(panel, "events", TEXT_EVENTS);
 	panel_printf(panel,
@@ -209,11 +227,12 @@ void panel_events(struct panel *panel)
 		     "Generation</th><th scope=\"col\">Detail</th></tr>"
 		     "</thead><tbody>\n",
 		     panel->last_event);
-	for (size_t i = json_array_size(list.events); i > 0; i--)
-		put_event(panel, json_array_get(list.events, i - 1));
+	all = put_events(panel, list.events);
 	panel_puts(panel, "</tbody></table></div>\n");
 	if (failed < 0)
 		panel_say(panel, err.text);
+	else if (!all)
+		panel_say(panel, TEXT_MORE_EVENTS);
 	else if (json_array_size(list.events) == 0)
 		panel_say(panel, TEXT_NO_EVENTS);
 	json_decref(list.events);
@@ -222,25 +241,27 @@ void panel_events(struct panel *panel)
 
 /* --- output ------------------------------------------------------------------ */
 
-/* How long the text is as HTML has it. */
-static size_t cost(char c)
-{
-	return strchr("<>&\"'", c) ? 6 : 1;
-}
-
 /* Its last whole lines that fit. */
-static const char *last_part(const char *text)
+static const char *last_part(const char *text, size_t max)
 {
 	const char *at = text + strlen(text);
 	const char *begin = at;
 	size_t len = 0;
 
-	while (at > text && len + cost(at[-1]) <= OUTPUT_BYTES_MAX) {
-		len += cost(*--at);
+	while (at > text && len + panel_cost(at[-1]) <= max) {
+		len += panel_cost(*--at);
 		if (at == text || at[-1] == '\n')
 			begin = at;
 	}
 	return begin;
+}
+
+static size_t output_room(const struct panel *panel)
+{
+	size_t size = panel_size(panel) + PANEL_END_BYTES;
+	size_t room = size < PANEL_BYTES_MAX ? PANEL_BYTES_MAX - size : 0;
+
+	return room < OUTPUT_BYTES_MAX ? room : OUTPUT_BYTES_MAX;
 }
 
 void panel_output(struct panel *panel)
@@ -258,7 +279,8 @@ void panel_output(struct panel *panel)
 
 		panel_puts(panel, "<pre tabindex=\"0\" role=\"region\" "
 				  "aria-label=\"" TEXT_OUTPUT "\">");
-		panel_text(panel, shown ? last_part(shown) : "");
+		panel_text(panel,
+			   shown ? last_part(shown, output_room(panel)) : "");
 		panel_puts(panel, "</pre>\n");
 		json_decref(valid);
 	} else {

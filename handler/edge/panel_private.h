@@ -16,6 +16,19 @@ void panel_puts(struct panel *panel, const char *html);
 void panel_printf(struct panel *panel, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The page, its head and its script, whatever there is to be told. */
+#define PANEL_BYTES_MAX 40000
+#define PANEL_END_BYTES 6500 /* the script, and what is round it */
+
+size_t panel_size(const struct panel *panel); /* so far */
+
+/* Was there room until panel->end for what was put since out.len was mark? False:
+ * it is taken away again. */
+bool panel_fits(struct panel *panel, size_t mark);
+
+/* How long a byte of a text is as HTML has it. */
+size_t panel_cost(char c);
+
 /* <time>, as "3 min ago" */
 void panel_time(struct panel *panel, int64_t at_ms);
 void panel_bytes(struct panel *panel, int64_t bytes);

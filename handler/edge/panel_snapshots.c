@@ -9,6 +9,7 @@
 #include "base/banned.h"
 
 #define SNAPSHOTS_SHOWN 15
+#define AFTER_BYTES	7000 /* of the page */
 
 _Static_assert(sizeof(panel_snapshot_states) /
 			       sizeof(panel_snapshot_states[0]) ==
@@ -18,6 +19,7 @@ _Static_assert(sizeof(panel_snapshot_states) /
 struct shelf {
 	struct panel *panel;
 	int count;
+	bool more; /* than are shown */
 };
 
 static void put_button(struct panel *panel, const struct snapshot_row *row)
@@ -55,15 +57,8 @@ static void put_head(struct panel *panel)
 		   "<th scope=\"col\">Put back</th></tr></thead><tbody>\n");
 }
 
-static int put_snapshot(const struct snapshot_row *row, void *user)
+static void put_snapshot(struct panel *panel, const struct snapshot_row *row)
 {
-	struct shelf *shelf = user;
-	struct panel *panel = shelf->panel;
-
-	if (shelf->count++ == SNAPSHOTS_SHOWN)
-		return 1;
-	if (shelf->count == 1)
-		put_head(panel);
 	panel_printf(panel, "<tr><td>%" PRId64 "</td><td>", row->id);
 	panel_time(panel, row->created_ms);
 	panel_puts(panel, "</td><td>");
@@ -76,7 +71,24 @@ static int put_snapshot(const struct snapshot_row *row, void *user)
 	panel_puts(panel, "</td><td>");
 	put_button(panel, row);
 	panel_puts(panel, "</td></tr>\n");
-	return 0;
+}
+
+static int add_snapshot(const struct snapshot_row *row, void *user)
+{
+	struct shelf *shelf = user;
+	struct panel *panel = shelf->panel;
+	size_t mark;
+
+	if (shelf->count == 0)
+		put_head(panel);
+	mark = panel->call->out.len;
+	shelf->more = shelf->count++ == SNAPSHOTS_SHOWN;
+	if (shelf->more)
+		return 1;
+	put_snapshot(panel, row);
+	panel->end = PANEL_BYTES_MAX - PANEL_END_BYTES - AFTER_BYTES;
+	shelf->more = !panel_fits(panel, mark);
+	return shelf->more;
 }
 
 void panel_snapshots(struct panel *panel)
@@ -87,13 +99,13 @@ void panel_snapshots(struct panel *panel)
 	int result;
 
 	panel_section(panel, "snapshots", TEXT_SNAPSHOTS);
-	result = store_snapshots(call->store, call->gateway->name, put_snapshot,
+	result = store_snapshots(call->store, call->gateway->name, add_snapshot,
 				 &shelf, &err);
 	if (shelf.count > 0)
 		panel_puts(panel, "</tbody></table></div>\n");
 	if (result < 0)
 		panel_say(panel, err.text);
-	else if (shelf.count > SNAPSHOTS_SHOWN)
+	else if (shelf.more)
 		panel_say(panel, TEXT_MORE_SNAPSHOTS);
 	else if (shelf.count == 0)
 		panel_say(panel, call->gateway->backup.directory

@@ -2,6 +2,7 @@
 #ifndef WAKEGATE_PANEL_TEXTS_H
 #define WAKEGATE_PANEL_TEXTS_H
 
+#include "edge/problem.h"
 #include "store/row.h"
 
 /* --- what state it is in, and what that means */
@@ -101,6 +102,25 @@ static const struct panel_control panel_controls[CONTROL_MAX_] = {
 #define TEXT_CANCEL	  "Leave it"
 #define TEXT_ASK_TITLE	  "Are you sure?"
 
+#define TEXT_ACTION_DONE "The action was run, and had nothing to say."
+
+/* What to do about what was refused; NULL: the page says it already. */
+static const char *const panel_hints[PROBLEM_MAX_] = {
+	[PROBLEM_FAILED] = "Its output and events say why; then reset it.",
+	[PROBLEM_RESTORE_FAILED] = "Its events say why; then reset it.",
+	[PROBLEM_PORT_TAKEN] = "End the program that has it, then reset this.",
+	[PROBLEM_HELD] = "Start it.",
+	[PROBLEM_STORE] = "The web server's error log says more.",
+	[PROBLEM_BAD_REQUEST] = "Correct it, and send it again.",
+	[PROBLEM_NOT_FOUND] = "Look again: the page was an old one.",
+	[PROBLEM_CONFLICT] = "Look at its state, and try again.",
+	[PROBLEM_NOT_RESTORED] = "Restore one, or: wakegate backup --force.",
+	[PROBLEM_BACKUP_NOT_CONFIGURED] = "In the configuration file: backup.",
+	[PROBLEM_BACKUP_FAILED] = "Its events say more.",
+	[PROBLEM_OPERATION_TIMEOUT] = "It may still go on: look at its state.",
+	[PROBLEM_ACTION_FAILED] = "In the configuration file: actions.",
+};
+
 static const char *const panel_snapshot_states[] = {
 	"being written",
 	"verified",
@@ -127,6 +147,7 @@ static const char *const panel_snapshot_states[] = {
 #define TEXT_UNCOUNTED	    "They can't be counted now: "
 #define TEXT_NO_SNAPSHOTS   "There is none yet."
 #define TEXT_MORE_SNAPSHOTS "Older ones: wakegate snapshots."
+#define TEXT_MORE_EVENTS    "Older ones: wakegate events."
 #define TEXT_NO_STARTS	    "It has not been started yet."
 #define TEXT_STARTS_CHART   "How long the last starts took, in seconds"
 #define TEXT_NO_EXITS	    "It never has."

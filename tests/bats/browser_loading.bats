@@ -191,22 +191,34 @@ waiting_are() {
 			/proc/locks)" -eq "$1" ]
 }
 
-# The quickest of some, since this machine does other things as well.
-@test "the page's first byte leaves within 10 ms while a hundred wait for the start" {
-	local quick='^503 0\.00'
+# mostly_quick PATH STATUS [CURL OPTIONS]: half of a hundred answers' first bytes
+# came within 10 ms.
+mostly_quick() {
+	local path=$1 status=$2 i
+
+	shift 2
+	for i in {1..100}; do
+		curl -sS -o /dev/null -H 'Accept: text/html' "$@" \
+			-w '%{http_code} %{time_starttransfer}\n' "$URL$path"
+	done >"$RUN/times"
+	[ "$(grep -c "^$status " "$RUN/times")" -eq 100 ] ||
+		fail "$path: $(sort "$RUN/times" | uniq -c)"
+	[ "$(grep -c '^... 0\.00' "$RUN/times")" -ge 50 ] ||
+		fail "$path: $(sort -k 2 "$RUN/times")"
+}
+
+@test "either page's first byte leaves within 10 ms while a hundred wait for the start" {
+	local token=0123456789abcdef0123456789abcdef
 
 	FLAGS=(--boot-ms 60000)
-	write_config '.gateways.fake += { start_timeout_s: 90, wait_s: 90 }'
+	(umask 077 && echo "$token" >"$RUN/token")
+	write_config '.gateways.fake += { start_timeout_s: 90, wait_s: 90 }
+		| .admin.token_file = $run + "/token"'
 	start_lighttpd
 	get /api/status
 	background many 100 /pid
 	eventually 20 waiting_are 100
-	for _ in {1..400}; do
-		curl -sS -o /dev/null -H 'Accept: text/html' \
-			-w '%{http_code} %{time_starttransfer}\n' "$URL/" \
-			>>"$RUN/times"
-		if grep -q "$quick" "$RUN/times"; then break; fi
-	done
-	grep -q "$quick" "$RUN/times" || fail "$(<"$RUN/times")"
+	mostly_quick / 503
+	mostly_quick /_admin/ 200 -H "Authorization: Bearer $token"
 	eventually 5 waiting_are 100
 }

@@ -196,14 +196,21 @@ admin_action() {
 	[ "$code" = 200 ] && [ "$(json .success)" = true ] || fail "$code $body"
 }
 
+# page_action QUERY [CURL OPTIONS]: a button of the operator's page.
+page_action() {
+	patient_get "/_admin/action?$1" -X POST -H "Origin: $URL" \
+		-H "Authorization: Bearer $TOKEN" -H 'Accept: text/html' "${@:2}"
+	[ "$code" = 200 ] || fail "$code $body"
+}
+
 asks_to_be_paired() {
 	admin_action devices -d ''
 	[ "$(json '.output.pending | length')" = 1 ]
 }
 
 # The commands of conf/wakegate.json, for this test's OpenClaw.
-@test "OpenClaw: a device that asks to be paired is listed and approved by actions" {
-	local actions
+@test "OpenClaw: a device that asks to be paired is listed by an action, and approved from the page" {
+	local actions id
 
 	TOKEN=0123456789abcdef0123456789abcdef-$RANDOM
 	(umask 077 && echo "$TOKEN" >"$RUN/token")
@@ -227,7 +234,12 @@ asks_to_be_paired() {
 		--display-name a-device
 	eventually 150 asks_to_be_paired
 	[ "$(json '.output.pending[0].displayName')" = a-device ] || fail "$body"
-	admin_action approve -d "requestId=$(json '.output.pending[0].requestId')"
+	id=$(json '.output.pending[0].requestId')
+	page_action 'run=devices' -d ''
+	grep -q "name=\"requestId\" value=\"$id\"><button>approve<" "$RUN/body" ||
+		fail "$body"
+	page_action 'run=approve&then=devices' -d "requestId=$id"
+	grep -q '<strong>approve</strong>: done' "$RUN/body" || fail "$body"
 	admin_action devices -d ''
 	[ "$(json '.output.pending | length')" = 0 ] || fail "$body"
 	[ "$(json '.output.paired[0].displayName')" = a-device ] || fail "$body"

@@ -77,6 +77,33 @@ says() {
 	[ "$(stat -c %s "$RUN/body")" -lt 40000 ]
 }
 
+# Of the last answer's policy, in $REPLY.
+nonce() {
+	REPLY=$(header Content-Security-Policy |
+		sed -n "s/.*script-src 'nonce-\([0-9a-f]*\)'.*/\1/p")
+	[ "${#REPLY}" -eq 32 ] || fail "nonce '$REPLY'"
+}
+
+@test "a nonce can't be told from the request's id, or from the one before" {
+	local path id before
+
+	write_admin
+	start_lighttpd
+	for path in / '/confirm?do=stop'; do
+		page "$path"
+		nonce
+		before=$REPLY
+		page "$path"
+		nonce
+		id=$(header X-Request-Id)
+		[ "${#id}" -eq 32 ]
+		[ "${REPLY:0:16}" != "${before:0:16}" ]
+		[ "${REPLY:16}" != "${before:16}" ]
+		[ "${REPLY:0:16}" != "${id:0:16}" ]
+		[ "$(grep -c "nonce=\"$REPLY\"" "$RUN/body")" -eq 2 ]
+	done
+}
+
 @test "its address without the last '/' leads to it" {
 	write_admin
 	start_lighttpd
@@ -141,7 +168,106 @@ says() {
 	press backup
 	[ "$code" = 400 ]
 	says 'no backup is configured'
+	says 'In the configuration file: backup.'
+	wg explain "$(header X-Request-Id)" >"$RUN/explained"
+	grep -q backup_not_configured "$RUN/explained" || fail "$(<"$RUN/explained")"
 	says 'Ready'
+}
+
+# now_is STATE [MORE]: so says the row, of a gateway that does not run.
+now_is() {
+	query "UPDATE gateway SET state = '$1', reason = 'x'${2:-}"
+	page
+	[ "$code" = 200 ] || fail "$code"
+}
+
+disabled_are() {
+	[ "$(grep -c '<button disabled aria-describedby=' "$RUN/body")" -eq "$1" ] ||
+		fail "not $1 are disabled: $(text)"
+}
+
+@test "a pause, a failure, a restore: what can't be done meanwhile, and why" {
+	local keeper
+
+	write_admin '.gateways.fake.backup = {directory: ($run + "/files"),
+		to: ($run + "/snapshots"), every_s: 0, on_stop: false}'
+	mkdir "$RUN/files"
+	start_lighttpd
+	wg start
+	wg stop
+	now_is cooldown ", retry_at_ms = $(now_ms) + 3600000, failures = 3"
+	says 'Cooling down '
+	says 'Next try in 59 min '
+	says 'Failures in a row 3 '
+	says 'Start Stop It does not run. Restart Reset Back up now '
+	disabled_are 1
+	now_is failed
+	says 'Out of order '
+	says 'Start Stop It does not run. Restart Reset Back up now '
+	disabled_are 1
+	query "UPDATE gateway SET state = 'stopped', failures = 0"
+	wg start
+	wg backup
+	keeper=$(row owner_pid)
+	kill -STOP "$keeper"
+	now_is restoring
+	says 'Restoring Its data is being put back.'
+	says 'Start It is being started. Stop Restart Reset There is no failure to forget. Back up now A snapshot is being put back.'
+	says 'Restore this one A snapshot is being put back.'
+	disabled_are 4
+	query "UPDATE gateway SET state = 'ready'"
+	kill -CONT "$keeper"
+}
+
+# A gateway whose child takes 60 MB, and 0.4 s of the processor.
+write_large() {
+	cat >"$RUN/gateway.sh" <<-END
+		#!/bin/sh
+		perl -e '\$x = "y" x shift; 1 while times < 0.4; sleep 1000' 60000000 &
+		"$FAKE_GATEWAY" "\$@"
+	END
+	chmod +x "$RUN/gateway.sh"
+	COMMAND=("$RUN/gateway.sh")
+}
+
+# Over 60 MB, and over 0.4 s; of them the gateway's own process has little.
+has_used() {
+	page
+	[[ $(text) =~ ' Processes 3 Memory '([0-9]+)[.0-9]*' MB CPU '([0-9.]+)' s' ]] &&
+		((BASH_REMATCH[1] >= 57)) && [ "${BASH_REMATCH[2]/./}" -ge 4 ]
+}
+
+@test "processes, starts, exits, snapshots: each with its figures" {
+	local i
+
+	write_large
+	write_admin '.gateways.fake.backup = {directory: ($run + "/files"),
+		to: ($run + "/snapshots"), every_s: 0, on_stop: false}'
+	mkdir "$RUN/files"
+	start_lighttpd
+	wg start
+	eventually 20 has_used
+	kill -KILL "$(row pid)"
+	eventually 10 page_says ' Last exit signal 9 '
+	says ', generation 1: signal 9 '
+	query "DELETE FROM start_time"
+	for i in 1 2 3 4; do
+		query "INSERT INTO start_time (gateway, generation, at_ms, took_ms)
+			VALUES ('fake', 10 + $i, $i, 1000 * $i)"
+		query "INSERT INTO snapshot (gateway, generation, created_ms, bytes,
+			files, sha256, path, remote, state) VALUES ('fake', 1,
+			$(now_ms) - $i * 10800000, 1536 * $i, 10 * $i,
+			'$(printf %064d 1)', 'here/$i', nullif('there/$i', 'there/1'),
+			CASE $i WHEN 3 THEN 'bad' ELSE 'complete' END)"
+	done
+	page
+	[ "$(grep -o 'button disabled aria-describedby="not-[0-9]"' "$RUN/body")" = \
+		'button disabled aria-describedby="not-3"' ]
+	[ "$(grep -c '<rect ' "$RUN/body")" -eq 4 ]
+	grep -q '<rect x="0" y="60" .*height="20"><title>generation 11: 1.0 s<' "$RUN/body"
+	grep -q '<rect x="54" y="0" .*height="80"><title>generation 14: 4.0 s<' "$RUN/body"
+	says 'the last one 4.0 s, the longest of 4 4.0 s.'
+	says '1 3 h ago 1.5 KB 10 verified here Restore this one 2 6 h ago 3.0 KB 20 verified here, bucket Restore this one 3 9 h ago 4.5 KB 30 does not verify here, bucket Restore this one Only one that is verified can be put back. 4 12 h ago 6.0 KB 40 verified'
 }
 
 @test "a page from elsewhere, or without credentials, moves nothing" {
@@ -232,6 +358,26 @@ devices() {
 	[ ! -s "$STARTS" ]
 }
 
+@test "an action that says nothing is run once, however often its answer is loaded" {
+	devices
+	start_lighttpd
+	press 'action?run=approve' -d requestId=r-1
+	[ "$code" = 303 ] || fail "$code $(text)"
+	[[ $(header Location) == *'?done=action' ]]
+	page '/?done=action'
+	says 'The action was run, and had nothing to say.'
+	page '/?done=action'
+	[ "$(events_of action)" = 1 ]
+	[ "$(jq '.paired | length' "$RUN/devices.json")" = 1 ]
+	: >"$RUN/devices.json"
+	press 'action?run=approve' -d requestId=r-2
+	[ "$code" = 303 ]
+	rm "$RUN/devices.json"
+	press 'action?run=approve' -d requestId=r-2
+	[ "$code" = 200 ]
+	says 'approve : ended with exit code 2. jq: error'
+}
+
 @test "one button approves all" {
 	devices
 	start_lighttpd
@@ -243,6 +389,79 @@ devices() {
 	says 'pending Nothing.'
 	[ "$(jq '.paired | length' "$RUN/devices.json")" = 2 ]
 	[ "$(events_of action)" = 4 ]
+}
+
+# Marks that HTML takes six letters for, everywhere; an archive for each snapshot.
+fill_everything() {
+	local marks='<&\"'\'\''<&\"<&\"<&\"<&\"<&\"<&\"<&\"<&\"<&\"<&\"'
+
+	query "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+		WHERE i < 30) INSERT INTO event (at_ms, gateway, generation,
+		kind, detail) SELECT 1700000000000 + i, 'fake', 1000000 + i,
+		'restore_failed', json_object('problem', replace(
+		hex(zeroblob(150)), '00', '<\"')) FROM n"
+	query "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+		WHERE i < 30) INSERT INTO start_time (gateway, generation,
+		at_ms, took_ms) SELECT 'fake', 1000000 + i, i, 100000 * i FROM n"
+	query "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+		WHERE i < 30) INSERT INTO snapshot (gateway, generation,
+		created_ms, bytes, files, sha256, path, remote, state)
+		SELECT 'fake', 1000000 + i, 1700000000000 + i, 123456789012,
+		1234567, lower(hex(zeroblob(32))), '/' || hex(zeroblob(100)) || i,
+		hex(zeroblob(100)) || i, 'complete' FROM n"
+	query "UPDATE gateway SET reason = 'restore_failed',
+		detail = replace(hex(zeroblob(120)), '00', '<\"')"
+	jq -n --arg marks "$marks" '{pending: [range(60) | {requestId: "r-\(.)"}
+		+ ([range(9) | {key: "column \(.)", value: $marks}]
+		| from_entries)], paired: []}' >"$RUN/devices.json"
+	printf '#!/bin/sh\nyes "%s" | head -c 20000\n' '<&><&>' >"$RUN/approve"
+}
+
+small_and_whole() {
+	[ "$code" = 200 ] || fail "$code $(text)"
+	(($(stat -c %s "$RUN/body") < 40000)) || fail "$(stat -c %s "$RUN/body")"
+	[[ $(tail -c 20 "$RUN/body") == *'</html>' ]]
+	says 'generation 1000030: 3000.0 s'
+	says '60 &lt;&lt;&lt;'
+	sed -n '/id="events"/,$p' "$RUN/body" | grep -q '^<tr><td><time'
+	[ "$(grep -c '>Restore this one<' "$RUN/body")" -gt 9 ]
+}
+
+@test "with all of it full, the page is under 40 KB, and says what is left out" {
+	local i lines=()
+
+	for i in {1..60}; do
+		lines+=(--log-lines "$i <<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<<")
+	done
+	FLAGS=("${lines[@]}")
+	devices
+	jq '.gateways.fake.backup = {directory: "/tmp/none", to: "/tmp/other",
+		every_s: 0, on_stop: false} | .gateways.fake.actions += ([range(29)
+		| {key: "another-one-\(.)", value: {command: ["true"]}}]
+		| from_entries) | .gateways.fake.actions.broken = {output: "json",
+		command: ["sh", "-c", "cat devices.json; echo badly done >&2; exit 3"]}' "$CONFIG" >"$RUN/c"
+	mv "$RUN/c" "$CONFIG"
+	start_lighttpd
+	wg start
+	fill_everything
+	page
+	small_and_whole
+	says 'Older ones: wakegate snapshots.'
+	says 'Older ones: wakegate events.'
+	says ' restore_failed 1000030 '
+	says ' restore_failed 1000029 '
+	press 'action?run=approve&then=devices' -d requestId=r-2
+	small_and_whole
+	says 'approve : done.'
+	says 'It printed more than is shown.'
+	says 'r-0 &lt;&amp;'
+	says 'approve all '
+	says 'paired Nothing.'
+	press 'action?run=broken&then=devices'
+	small_and_whole
+	says 'broken : ended with exit code 3.'
+	says 'approve all '
+	says 'badly done'
 }
 
 @test "it works at another address, below another mount" {

@@ -69,6 +69,19 @@ steer_with() {
 	steer_with lighttpd plain
 }
 
+@test "a page of another origin: its POST is refused, and moves nothing" {
+	local pid
+
+	write_panel
+	start_lighttpd
+	wg start
+	pid=$(row pid)
+	browse panel.mjs foreign
+	[ "$(row generation)" = 1 ]
+	[ "$(row pid)" = "$pid" ]
+	[ "$(events_of stop_wanted)" = 0 ]
+}
+
 @test "what happens elsewhere appears by itself" {
 	write_panel
 	start_lighttpd

@@ -75,6 +75,13 @@ write_gateway() {
 	COMMAND=("$RUN/gateway.sh")
 }
 
+# see NAME TARGET: what an administrator gets there.
+see() {
+	cgi GET "$2" REMOTE_USER=alice HTTP_ACCEPT=text/html
+	[ "$code" = 200 ] || fail "$2: $code"
+	cp "$RUN/cgi" "$SEEN/$1"
+}
+
 # Nothing but what is not ours to look after: the gateway's own raw output and
 # records, and what this test has written itself.
 look_everywhere() {
@@ -119,6 +126,12 @@ look_everywhere() {
 		keep problem
 		get /api/status
 		keep status
+		get '/api/status?page=1'
+		keep parts
+		[[ $body == *'[redacted]'* ]] || fail "$body"
+		see "panel$from" /_admin/
+		sed -n '/id="output"/,$p' "$RUN/cgi" | grep -q '\[redacted\]'
+		see "ask$from" '/_admin/confirm?do=stop'
 		said "status$from" status
 		said "json$from" status --json
 	done
@@ -160,6 +173,10 @@ look_everywhere() {
 	get / -H 'Accept: text/html'
 	keep page
 	[[ $body == *'[redacted]'* ]] || fail "$body"
+	get '/api/status?page=1'
+	keep parts
+	see panel /_admin/
+	see ask '/_admin/confirm?do=stop'
 	said check check
 	said status status
 	said json status --json
@@ -206,7 +223,11 @@ look_everywhere() {
 		id=$(header X-Request-Id)
 		get "$target" "${fields[@]}" -H 'Accept: text/html'
 		keep html
-		[ -z "$id" ] || wg explain "$id" >>"$SEEN/explained" 2>&1 || true
+		if [ -n "$id" ]; then
+			wg explain "$id" >>"$SEEN/explained" 2>&1 || true
+			cgi GET "/api/admin/explain/$id" REMOTE_USER=alice
+			[ "$code" != 200 ] || cat "$RUN/cgi" >>"$SEEN/explained.api"
+		fi
 	done < <(texts query)
 	wg start
 	get "/crash?token=$HINT"
@@ -220,6 +241,10 @@ look_everywhere() {
 	keep admin
 	cgi GET "/api/admin/explain/$HINT" REMOTE_USER=alice
 	cp "$RUN/cgi" "$SEEN/explain"
+	see panel "/_admin/?token=$HINT"
+	see ask "/_admin/confirm?do=stop&token=$HINT"
+	get "/api/status?page=1&token=$HINT"
+	keep status
 	cgi GET /api/admin/metrics REMOTE_USER=alice
 	cp "$RUN/cgi" "$SEEN/metrics"
 	cgi GET "/pid?key=$HINT" HTTP_COOKIE="a=$HINT" SERVER_SOFTWARE="$HINT"
@@ -228,6 +253,7 @@ look_everywhere() {
 	cp "$RUN/cgi" "$SEEN/bad"
 	said events events -n 100000
 	[ -s "$SEEN/explained" ]
+	[ "$(grep -c '^Status: 200' "$SEEN/explained.api")" -ge 5 ]
 	sleep 2.5 # what is counted is written by then
 	# the fake gateway's pages repeat what it got: they are its own
 	grep -lF "$HINT" "$SEEN"/*.any "$SEEN"/*.html 2>/dev/null | while read -r name; do

@@ -62,18 +62,18 @@ async function estimated(page) {
 	expect(/so far, .*usual.* \d/.test(await text(page)), "what is usual");
 }
 
-/* The quickest of some cold ones, since this machine does other things as well. */
+/* Half of nine cold ones, since this machine does other things as well. */
 async function quick(world, times) {
-	const fast = () => times.some(([, read]) => read < COLD_MS);
 	const page = await world.open("/api/status");
 
-	while (!fast() && times.length < 30) {
+	while (times.length < 9) {
 		await wakegate("stop");
 		await page.goto("about:blank");
 		await go(page);
 		times.push(await took(page));
 	}
-	expect(fast(), "within " + COLD_MS + " ms: " + times.join("; "));
+	const read = times.map(([, ms]) => ms).sort((a, b) => a - b);
+	expect(read[4] < COLD_MS, "within " + COLD_MS + " ms: " + read);
 }
 
 await main({

@@ -3,7 +3,8 @@
  * PANEL_TOKEN administers; PANEL_RUN has the gateway's files.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { eventually, expect, main, wakegate } from "./browser.mjs";
+import { createServer } from "node:http";
+import { eventually, expect, main, URL_BASE, wakegate } from "./browser.mjs";
 
 const note = process.env.PANEL_RUN + "/files/note";
 const options = { extraHTTPHeaders: {
@@ -106,6 +107,36 @@ await main({
 		await says(page, "#said", "It is to be restarted.");
 		await ready(4);
 		world.quiet(page);
+	},
+
+	/* Its credentials go with the form, as a browser's login does. */
+	async foreign(world) {
+		const server = createServer((request, answer) => {
+			answer.setHeader("Content-Type", "text/html");
+			answer.end(`<form method="post" action="${URL_BASE}/_admin/` +
+				'restart"><button>Win</button></form>');
+		});
+		await new Promise((done) => server.unref()
+			.listen(0, "127.0.0.1", done));
+		const { port } = server.address();
+
+		for (const host of ["127.0.0.1", "localhost"]) {
+			const page = await world.page(options);
+
+			await page.goto(`http://${host}:${port}/`);
+			const [answer] = await Promise.all([
+				page.waitForResponse(URL_BASE + "/_admin/restart"),
+				page.getByRole("button").click()]);
+			expect(answer.status() === 403, "403: " + answer.status());
+			const sent = await answer.request().allHeaders();
+			expect(sent.authorization === options.extraHTTPHeaders
+				.Authorization, "with its credentials");
+			expect(sent.origin === `http://${host}:${port}`,
+			       "from elsewhere: " + sent.origin);
+			await page.close();
+		}
+		const { state, generation } = await row();
+		expect(state === "ready" && generation === 1, "it runs on");
 	},
 
 	async live(world) {
