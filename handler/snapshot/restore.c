@@ -132,8 +132,8 @@ static int fetch(struct restore *restore, struct err *err)
 	return 0;
 }
 
-static int write_marker(struct restore *restore, const char *folder,
-			int64_t snapshot, struct err *err)
+static struct marker make_marker(const struct restore *restore,
+				 int64_t snapshot)
 {
 	struct marker marker = {
 		.snapshot = snapshot,
@@ -143,6 +143,14 @@ static int write_marker(struct restore *restore, const char *folder,
 
 	(void)snprintf(marker.store, sizeof(marker.store), "%s",
 		       store_id(restore->job->store));
+	return marker;
+}
+
+static int write_marker(const struct restore *restore, const char *folder,
+			int64_t snapshot, struct err *err)
+{
+	struct marker marker = make_marker(restore, snapshot);
+
 	return marker_write(folder, &marker, err);
 }
 
@@ -201,13 +209,16 @@ static int unpack(struct restore *restore, struct err *err)
 
 /* What an earlier way left below is older from now on: when the mount has gone, after
  * a reboot, it must not be taken for the state. */
-static int mark_mounted(struct restore *restore, int below_fd, struct err *err)
+static int mark_mounted(const struct restore *restore, int below_fd,
+			struct deadline deadline, struct err *err)
 {
+	struct marker marker = make_marker(restore, restore->row.id);
 	bool aside = below_fd >= 0 && renameat(below_fd, MARKER_NAME, below_fd,
 					       MARKER_ASIDE) == 0;
 
-	if (write_marker(restore, restore->job->backup->directory,
-			 restore->row.id, err)) {
+	/* by a child: a FUSE daemon that stops must not hold us, and our lock */
+	if (marker_put(restore->job->backup->directory, &marker, deadline,
+		       err)) {
 		if (aside)
 			(void)renameat(below_fd, MARKER_ASIDE, below_fd,
 				       MARKER_NAME);
@@ -239,7 +250,7 @@ static int mount_image(struct restore *restore, struct err *err)
 	if (overlay_mount(row->path, row->sha256, directory, place,
 			  restore->generation, deadline, err))
 		return -1;
-	if (mark_mounted(restore, below_fd, err)) {
+	if (mark_mounted(restore, below_fd, deadline, err)) {
 		struct err ignored;
 
 		(void)overlay_clear(directory, place, deadline, &ignored);
