@@ -68,7 +68,7 @@ end_world() {
 # of its own.
 at_once() {
 	local door failed=''
-	declare -A pids
+	declare -A worlds
 
 	for door in "${@:2}"; do
 		mkdir "$RUN/$door"
@@ -78,10 +78,10 @@ at_once() {
 			trap end_world EXIT
 			"$1" "$door"
 		) >"$RUN/$door.out" 2>&1 3>&- &
-		pids[$door]=$!
+		worlds[$door]=$!
 	done
 	for door in "${@:2}"; do
-		wait "${pids[$door]}" || {
+		wait "${worlds[$door]}" || {
 			failed+=" $door"
 			sed "s/^/$door: /" "$RUN/$door.out"
 		}
