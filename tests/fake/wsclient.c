@@ -30,8 +30,8 @@ static const char usage[] =
 	"close:CODE\n"
 	"closed drop mark:FILE\n"
 	"\n"
-	"Prints how many clients had which result: '50 101 closed=1000'; 'deflate'\n"
-	"where the extension was agreed upon.\n";
+	"Prints how many clients had which result: '50 101 closed=1000'; with\n"
+	"'deflate' where the extension was agreed upon.\n";
 
 #define FIELDS_MAX  8
 #define CLIENTS_MAX 1000
