@@ -31,20 +31,20 @@ idle_config() {
 	write_config ".gateways.fake.idle_stop_s = 3 | ${1:-.}"
 }
 
-# slowly COMMAND...: for who has many beside it.
+# slowly COMMAND...: leaves the others some of the machine.
 slowly() {
 	sleep 0.3
 	"$@"
 }
 
-# stops_after MS: no earlier than 3 s after the gateway last sent something, and no
-# later than 5 s after that time, when its client had ended; the machine's pauses
-# come on top.
+# stops_after MS [EVENT]: no earlier than 3 s after the gateway last sent something,
+# and no later than 5 s after that time, when its client had ended; the machine's
+# pauses come on top. EVENT: `stopping`, for who has many beside it.
 stops_after() {
 	local at early late pauses
 
 	eventually 20 slowly state_is stopped
-	at=$(row stopped_ms)
+	at=$(query "SELECT max(at_ms) FROM event WHERE kind = '${2:-stopped}'")
 	early=$((at - $(<"$RUN/uses")))
 	late=$((at - $1))
 	pauses=$(awk -v from="$1" '$1 >= from { ms += $2 }
@@ -138,7 +138,7 @@ at_once() {
 	[ "$(gateway_starts)" -eq 1 ]
 }
 
-# stays_awake URL: while this one request lasts (for 10 s).
+# stays_awake URL [EVENT]: while this one request lasts (for 10 s); see stops_after().
 stays_awake() {
 	local stream
 
@@ -152,7 +152,7 @@ stays_awake() {
 	[ "$(gateway_starts)" -eq 1 ]
 	wait "$stream"
 	[ "$(grep -c data: "$RUN/stream")" -eq 2 ]
-	stops_after "$(now_ms)"
+	stops_after "$(now_ms)" "${2:-stopped}"
 }
 
 # streams DOOR
@@ -160,7 +160,7 @@ streams() {
 	idle_config
 	"start_$1"
 	get /pid
-	stays_awake "$URL/sse?n=2&ms=5000"
+	stays_awake "$URL/sse?n=2&ms=5000" stopping
 }
 
 @test "an event stream keeps the gateway awake, on every way" {
@@ -217,7 +217,7 @@ is_silent() {
 		$(<"$RUN/ws") == '200 deflate echo ping closed=4000 end' ]] ||
 		fail "$(<"$RUN/ws")"
 	[ "$(gateway_starts)" -eq 1 ]
-	stops_after "$(now_ms)"
+	stops_after "$(now_ms)" stopping
 }
 
 @test "a WebSocket's silence does not end it, and it keeps the gateway awake, on every way" {
@@ -264,7 +264,7 @@ spares() {
 	"start_$1"
 	run many 20 /pid
 	[ "$output" = "200 20" ] || fail "$output"
-	stops_after "$(now_ms)"
+	stops_after "$(now_ms)" stopping
 }
 
 @test "spare connections do not keep the gateway awake, on every way that has some" {
