@@ -210,16 +210,26 @@ static int content_length(struct http_response *ret, struct slice value,
 	return 0;
 }
 
-/* We never ask for another coding than chunked, so there is no other one. */
+/* We never ask for another coding than chunked, so there is no other one. What is
+ * empty between commas is none (RFC 9110, 5.6.1). */
 static int transfer_encoding(const struct http_response *ret,
-			     struct slice value, bool repeated, struct err *err)
+			     struct slice value, bool *chunked, struct err *err)
 {
 	if (ret->minor_version == 0)
 		return err_set(err, ERR_INVALID,
 			       "Transfer-Encoding in HTTP/1.0");
-	if (repeated || !http_slice_is(value, "chunked"))
-		return err_set(err, ERR_INVALID,
-			       "Transfer-Encoding is not chunked");
+	while (value.len > 0) {
+		struct slice coding = list_next(&value);
+
+		if (coding.len == 0)
+			continue;
+		if (*chunked || !http_slice_is(coding, "chunked"))
+			return err_set(err, ERR_INVALID,
+				       "Transfer-Encoding is not chunked");
+		*chunked = true;
+	}
+	if (!*chunked)
+		return err_set(err, ERR_INVALID, "Transfer-Encoding is empty");
 	return 0;
 }
 
@@ -245,9 +255,8 @@ static int framing(struct http_response *ret, bool head_request,
 			if (content_length(ret, value, err))
 				return -1;
 		} else if (http_slice_is(name, "Transfer-Encoding")) {
-			if (transfer_encoding(ret, value, chunked, err))
+			if (transfer_encoding(ret, value, &chunked, err))
 				return -1;
-			chunked = true;
 		} else if (http_slice_is(name, "Connection")) {
 			close = close || http_has_token(value, "close");
 			keep = keep || http_has_token(value, "keep-alive");

@@ -91,25 +91,37 @@ handshake() {
 # --- it is there -------------------------------------------------------------
 
 cold() {
-	run ws --count 20 echo:100 echo:1000000 fragments:1000 ping close:4000
-	is '20 101 closed=4000 gone'
+	run ws --count 50 echo:100 echo:1000000 fragments:1000 ping close:4000
+	is '50 101 closed=4000 gone'
 	run ws pipeline:50:1048576 ping close:4000
 	is '1 101 closed=4000 gone'
 	[ "$(gateway_starts)" -eq 1 ]
 }
 
-@test "20 at once to a gateway that does not run: one start, all are connected" {
+@test "50 at once to a gateway that does not run: one start, all are connected" {
 	FLAGS=(--boot-ms 300)
 	write_config
 	each cold
 }
 
+crash_is_seen() {
+	[ "$(query "SELECT count(*) FROM event WHERE kind = 'crash_seen'
+		AND generation = $(row generation)")" -gt 0 ]
+}
+
 replaced() {
+	local keeper
+
 	run ws ping close:1000
 	is '1 101 closed=1000 gone'
+	keeper=$(row owner_pid)
+	kill -STOP "$keeper" # nobody says that it has gone
 	kill_gateway
-	run ws --count 10 ping close:1000
-	is '10 101 closed=1000 gone'
+	ws --count 10 ping close:1000 >"$RUN/again" 3>&- &
+	eventually 10 crash_is_seen
+	kill -CONT "$keeper"
+	wait "$!"
+	[ "$(<"$RUN/again")" = '10 101 closed=1000 gone' ] || fail "$(<"$RUN/again")"
 	[ "$(gateway_starts)" -eq 2 ]
 	get /pid
 	[ "$code" = 200 ]
@@ -131,13 +143,25 @@ ends() {
 	kill_gateway
 	wait "$!"
 	[ "$(<"$RUN/closed")" = '5 101 gone' ] || fail "$(<"$RUN/closed")"
-	run ws 'tell:close 4001' closed
-	is '1 101 closed=4001 gone'
+	run ws --count 10 'tell:close 4001' closed
+	is '10 101 closed=4001 gone'
+	[ "$(gateway_starts)" -eq 2 ]
 }
 
-@test "the gateway dies: clients see the end, and come back" {
+@test "the gateway dies: clients see the end, come back, and it is started once" {
 	write_config
 	each ends
+}
+
+deflated() {
+	run ws --field 'Sec-WebSocket-Extensions: permessage-deflate' \
+		--path '/ws?deflate=1' rsv 'ask:field Sec-WebSocket-Extensions'
+	is '1 101 deflate field Sec-WebSocket-Extensions=permessage-deflate'
+}
+
+@test "permessage-deflate is the business of the two ends" {
+	write_config
+	each deflated
 }
 
 counted() {
@@ -179,6 +203,32 @@ no_leak() {
 	is '200 echo ping closed=4004 end'
 	run tls_ws h1 /ws 4005
 	is '101 echo ping closed=4005 end'
+	[ "$(gateway_starts)" -eq 2 ]
+}
+
+@test "over HTTP/2, behind lighttpd's authorizer, 50 at once to a gateway that does not run: one start, all are connected" {
+	FLAGS=(--boot-ms 500)
+	write_config
+	start_lighttpd_tls lighttpd-authorizer.conf
+	run tls_ws h2 /ws 4003 -count=50
+	is '50 200 echo ping closed=4003 end'
+	[ "$(gateway_starts)" -eq 1 ]
+}
+
+@test "over HTTP/2, behind lighttpd's authorizer: permessage-deflate, a close from the gateway, and its death" {
+	write_config
+	start_lighttpd_tls lighttpd-authorizer.conf
+	run tls_ws h2 '/ws?deflate=1' '!4001' \
+		Sec-WebSocket-Extensions=permessage-deflate
+	is '200 deflate echo ping closed=4001 end'
+	: >"$RUN/up"
+	tls_ws h2 /ws none -count=5 "-mark=$RUN/up" >"$RUN/closed" &
+	eventually 20 lines_are 5 "$RUN/up"
+	kill_gateway
+	wait "$!"
+	[ "$(<"$RUN/closed")" = '5 200 end' ] || fail "$(<"$RUN/closed")"
+	run tls_ws h2 /ws 4004 -count=5
+	is '5 200 echo ping closed=4004 end'
 	[ "$(gateway_starts)" -eq 2 ]
 }
 

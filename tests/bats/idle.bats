@@ -5,6 +5,7 @@
 load helper
 
 : "${ROUNDS:=4}" # in full: 50, with BATS_TEST_TIMEOUT=900
+: "${SILENCE_S:=65}" # in full: 150, with BATS_TEST_TIMEOUT=300
 
 state_is() {
 	row_is state "$1"
@@ -30,14 +31,20 @@ idle_config() {
 	write_config ".gateways.fake.idle_stop_s = 3 | ${1:-.}"
 }
 
-# stops_after MS: no earlier than 3 s after the gateway last sent something, and no
-# later than 5 s after that time, when its client had ended; the machine's pauses
-# come on top.
+# slowly COMMAND...: leaves the others some of the machine.
+slowly() {
+	sleep 0.3
+	"$@"
+}
+
+# stops_after MS [EVENT]: no earlier than 3 s after the gateway last sent something,
+# and no later than 5 s after that time, when its client had ended; the machine's
+# pauses come on top. EVENT: `stopping`, for who has many beside it.
 stops_after() {
 	local at early late pauses
 
-	eventually 20 state_is stopped
-	at=$(row stopped_ms)
+	eventually 20 slowly state_is stopped
+	at=$(query "SELECT max(at_ms) FROM event WHERE kind = '${2:-stopped}'")
 	early=$((at - $(<"$RUN/uses")))
 	late=$((at - $1))
 	pauses=$(awk -v from="$1" '$1 >= from { ms += $2 }
@@ -46,6 +53,40 @@ stops_after() {
 		fail "stopped after $early ms, $late ms ($pauses ms of pauses)"
 	[ "$(row reason)" = idle ]
 	port_closed "$GATEWAY_PORT"
+}
+
+# end_world: of at_once(). It is as a test's teardown.
+end_world() {
+	local result=$?
+
+	stop_all || result=1
+	((result == 0)) || show_logs
+	exit "$result"
+}
+
+# at_once FUNCTION DOOR...: FUNCTION DOOR for each at the same time, each in a world
+# of its own.
+at_once() {
+	local door failed=''
+	declare -A worlds
+
+	for door in "${@:2}"; do
+		mkdir "$RUN/$door"
+		(
+			BATS_TEST_TMPDIR=$RUN/$door
+			setup
+			trap end_world EXIT
+			"$1" "$door"
+		) >"$RUN/$door.out" 2>&1 3>&- &
+		worlds[$door]=$!
+	done
+	for door in "${@:2}"; do
+		wait "${worlds[$door]}" || {
+			failed+=" $door"
+			sed "s/^/$door: /" "$RUN/$door.out"
+		}
+	done
+	[ -z "$failed" ] || fail "failed:$failed"
 }
 
 @test "a gateway is stopped 3 to 5 s after its last response, and says why" {
@@ -97,7 +138,7 @@ stops_after() {
 	[ "$(gateway_starts)" -eq 1 ]
 }
 
-# stays_awake URL: while this one request lasts (for 10 s).
+# stays_awake URL [EVENT]: while this one request lasts (for 10 s); see stops_after().
 stays_awake() {
 	local stream
 
@@ -111,110 +152,101 @@ stays_awake() {
 	[ "$(gateway_starts)" -eq 1 ]
 	wait "$stream"
 	[ "$(grep -c data: "$RUN/stream")" -eq 2 ]
-	stops_after "$(now_ms)"
+	stops_after "$(now_ms)" "${2:-stopped}"
 }
 
-# stays_awake_with SERVER
-stays_awake_with() {
+# streams DOOR
+streams() {
 	idle_config
 	"start_$1"
 	get /pid
-	stays_awake "$URL/sse?n=2&ms=5000"
+	stays_awake "$URL/sse?n=2&ms=5000" stopping
 }
 
-@test "an event stream keeps the gateway awake: lighttpd" {
-	stays_awake_with lighttpd
+@test "an event stream keeps the gateway awake, on every way" {
+	at_once streams lighttpd lighttpd_cgi apache apache_cgi nginx nginx_fast \
+		apache_proxy_fcgi apache_fast
 }
 
-@test "an event stream keeps the gateway awake: Apache" {
-	stays_awake_with apache
+start_lighttpd_authorizer() {
+	start_lighttpd lighttpd-authorizer.conf
 }
 
-@test "an event stream keeps the gateway awake: nginx" {
-	stays_awake_with nginx
+start_lighttpd_h2() {
+	start_lighttpd_tls "$@"
+	URL=https://127.0.0.1:$WEB_PORT
+	export CURL_CA_BUNDLE=$RUN/cert.pem
 }
 
-@test "an event stream keeps the gateway awake: nginx, fast lane" {
-	stays_awake_with nginx_fast
+start_lighttpd_authorizer_h2() {
+	start_lighttpd_h2 lighttpd-authorizer.conf
 }
 
-@test "an event stream keeps the gateway awake: Apache, fast lane" {
-	stays_awake_with apache_fast
+# silent_ws DOOR: compressed frames as they are before and after the silence.
+silent_ws() {
+	local most=$((SILENCE_S + 60)) ms=${SILENCE_S}000
+
+	if [[ $1 == *_h2 ]]; then
+		timeout "$most" node "$TOP_SRCDIR/tests/fake/wsclient.mjs" h2 \
+			"127.0.0.1:$WEB_PORT" "$RUN/cert.pem" '/ws?deflate=1' \
+			4000 "-idle=$ms" \
+			Sec-WebSocket-Extensions=permessage-deflate
+	else
+		timeout "$most" "$WSCLIENT" --connect "127.0.0.1:$WEB_PORT" \
+			--field 'Sec-WebSocket-Extensions: permessage-deflate' \
+			--path '/ws?deflate=1' rsv "idle:$ms" rsv ping close:4000
+	fi
 }
 
-@test "an event stream keeps the gateway awake: CGI" {
-	stays_awake_with lighttpd_cgi
-}
+# is_silent DOOR
+is_silent() {
+	local client
 
-# websocket SERVER: one that says nothing for 7 s, then an echo.
-websocket() {
-	idle_config
+	idle_config '.gateways.fake |= (.response_timeout_s = 2
+		| .stream_idle_timeout_s = 2)'
 	"start_$1"
 	get /pid
-	sleep 1.2
-	ws idle:7000 echo:100 close:1000 >"$RUN/ws" &
-	sleep 6.5
+	sleep 1.2 # Apache tries the gateway itself again
+	silent_ws "$1" >"$RUN/ws" &
+	client=$!
+	sleep $((SILENCE_S - 2))
+	alive "$client"
 	state_is ready
-	wait $!
-	[ "$(cat "$RUN/ws")" = '1 101 closed=1000 gone' ] || fail "$(cat "$RUN/ws")"
+	wait "$client"
+	[[ $(<"$RUN/ws") == '1 101 deflate closed=4000 gone' ||
+		$(<"$RUN/ws") == '200 deflate echo ping closed=4000 end' ]] ||
+		fail "$(<"$RUN/ws")"
 	[ "$(gateway_starts)" -eq 1 ]
-	stops_after "$(now_ms)"
+	stops_after "$(now_ms)" stopping
 }
 
-@test "a silent WebSocket keeps the gateway awake: lighttpd" {
-	websocket lighttpd
+@test "a WebSocket's silence does not end it, and it keeps the gateway awake, on every way" {
+	at_once is_silent lighttpd lighttpd_h2 lighttpd_cgi lighttpd_authorizer \
+		lighttpd_authorizer_h2 apache nginx nginx_fast apache_fast
 }
 
-@test "a silent WebSocket keeps the gateway awake: lighttpd's own proxy" {
-	start_lighttpd_authorizer() { start_lighttpd lighttpd-authorizer.conf; }
-	websocket lighttpd_authorizer
-}
-
-@test "a silent WebSocket keeps the gateway awake: Apache" {
-	websocket apache
-}
-
-@test "a silent WebSocket keeps the gateway awake: nginx" {
-	websocket nginx
-}
-
-@test "a silent WebSocket keeps the gateway awake: nginx, fast lane" {
-	websocket nginx_fast
-}
-
-@test "a silent WebSocket keeps the gateway awake: Apache, fast lane" {
-	websocket apache_fast
-}
-
-# downloads SERVER: 80 MB in 10 s, of which sockets hold the last seconds' worth.
+# downloads DOOR: 80 MB in 20 s, of which sockets hold the last seconds' worth.
 downloads() {
+	local client
+
 	idle_config
 	"start_$1"
 	get /pid
-	curl -sS --limit-rate 8M --max-time 60 -o "$RUN/stream" \
+	curl -sS --limit-rate 4M --max-time 100 -o "$RUN/stream" \
 		"$URL/big?bytes=80000000" 3>&- &
-	sleep 7
+	client=$!
+	sleep 15
+	alive "$client"
 	state_is ready
-	wait $!
+	wait "$client"
 	[ "$(stat -c %s "$RUN/stream")" -eq 80000000 ]
-	eventually 8 state_is stopped
+	eventually 8 slowly state_is stopped
 	[ "$(gateway_starts)" -eq 1 ]
 }
 
-@test "a slow download keeps the gateway awake: lighttpd" {
-	downloads lighttpd
-}
-
-@test "a slow download keeps the gateway awake: nginx" {
-	downloads nginx
-}
-
-@test "a slow download keeps the gateway awake: nginx, fast lane" {
-	downloads nginx_fast
-}
-
-@test "a slow download keeps the gateway awake: Apache, fast lane" {
-	downloads apache_fast
+@test "a slow download keeps the gateway awake, on every way" {
+	at_once downloads lighttpd lighttpd_cgi apache apache_cgi nginx nginx_fast \
+		apache_proxy_fcgi apache_fast
 }
 
 @test "a request that the gateway takes long to answer keeps it awake" {
@@ -226,25 +258,17 @@ downloads() {
 	[ "$(gateway_starts)" -eq 1 ]
 }
 
-# spares SERVER: its spare connections do not keep the gateway awake.
+# spares DOOR: its spare connections do not keep the gateway awake.
 spares() {
 	idle_config
 	"start_$1"
 	run many 20 /pid
 	[ "$output" = "200 20" ] || fail "$output"
-	stops_after "$(now_ms)"
+	stops_after "$(now_ms)" stopping
 }
 
-@test "spare connections do not keep the gateway awake: nginx" {
-	spares nginx
-}
-
-@test "spare connections do not keep the gateway awake: nginx, fast lane" {
-	spares nginx_fast
-}
-
-@test "spare connections do not keep the gateway awake: Apache, fast lane" {
-	spares apache_fast
+@test "spare connections do not keep the gateway awake, on every way that has some" {
+	at_once spares nginx nginx_fast apache_fast
 }
 
 @test "a connection that passes wakegate by keeps the gateway awake" {
@@ -291,47 +315,51 @@ volleys() {
 	wait "${pids[@]}"
 }
 
-# 200 requests over a second around the moment of the stop, ROUNDS times. The first
-# come between 2.90 and 3.19 s after the last use: those that are too early keep it
-# awake. If they always did there are more rounds, which begin later and later.
-around_the_stop() {
-	local i last ms
+# When it was last stopped, in ms, or 0.
+last_stop() {
+	query "SELECT coalesce(max(at_ms), 0) FROM event WHERE kind = 'stopped'"
+}
 
-	for ((i = 0; i < ROUNDS || ($(gateway_starts) < 2 && i < ROUNDS + 9); i++)); do
+# around_the_stop SERVER: 200 requests over a second, ROUNDS times. Those that
+# come before it keep the gateway awake, so a round counts only if it was stopped,
+# less than 0.3 s before the first or later. Each begins when the last stop came, or
+# later if there was none.
+around_the_stop() {
+	local begin counted=0 i last ms=3600 used
+
+	idle_config
+	"start_$1"
+	for ((i = 0; counted < ROUNDS; i++)); do
+		((i < 3 * ROUNDS + 9)) || fail "$counted stops in $i rounds"
 		get /pid
 		[ "$code" = 200 ]
-		ms=$((2900 + i * 130 % 300))
-		((i < ROUNDS)) || ms=$((3200 + (i - ROUNDS) * 200))
+		used=$(now_ms)
 		sleep "${ms}e-3"
+		begin=$(now_ms)
 		volleys
+		last=$(last_stop)
+		((last < begin - 300)) || counted=$((counted + 1))
+		ms=$((last > used ? last - used + RANDOM % 150 - 60 : ms + 120))
 	done
-	(($(gateway_starts) > 1)) || fail "it was never stopped"
+	(($(gateway_starts) > ROUNDS)) || fail "$(gateway_starts) starts"
 	last=$(sort "$RUN/codes" | uniq -c | awk '{ print $2, $1 }')
 	[ "$last" = "200 $((200 * i))" ] || fail "$last"
 }
 
 @test "no request around the moment of the stop is lost: lighttpd" {
-	idle_config
-	start_lighttpd
-	around_the_stop
+	around_the_stop lighttpd
 }
 
 @test "no request around the moment of the stop is lost: nginx" {
-	idle_config
-	start_nginx
-	around_the_stop
+	around_the_stop nginx
 }
 
 @test "no request around the moment of the stop is lost: nginx, fast lane" {
-	idle_config
-	start_nginx_fast
-	around_the_stop
+	around_the_stop nginx_fast
 }
 
 @test "no request around the moment of the stop is lost: Apache, fast lane" {
-	idle_config
-	start_apache_fast
-	around_the_stop
+	around_the_stop apache_fast
 }
 
 @test "no POST around the moment of the stop is lost or delivered twice" {

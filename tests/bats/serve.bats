@@ -62,13 +62,14 @@ answers() {
 	[ "$status" -eq 2 ]
 }
 
-# leaves SIGNAL: within a second when idle. A busy machine may delay one.
+# leaves SIGNAL: within a second when idle, three times. A busy machine may delay one
+# more.
 leaves() {
-	local round begin took
+	local begin good=0 slow='' took
 
 	write_config
 	start_nginx
-	for round in 1 2 3; do
+	while ((good < 3)); do
 		run many 20 /pid
 		[ "$output" = "200 20" ] || fail "$output"
 		begin=$(now_ms)
@@ -76,10 +77,14 @@ leaves() {
 		eventually 5 gone "$SERVE"
 		took=$(($(now_ms) - begin))
 		wait "$SERVE"
-		if ((took < 1500)); then return; fi
+		if ((took < 1000)); then
+			good=$((good + 1))
+		else
+			[ -z "$slow" ] || fail "$slow ms, $took ms"
+			slow=$took
+		fi
 		serve "$RUN/wakegate.sock"
 	done
-	fail "round $round took $took ms"
 }
 
 @test "serve leaves within a second on SIGTERM, whatever connections are kept" {

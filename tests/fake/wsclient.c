@@ -30,7 +30,8 @@ static const char usage[] =
 	"close:CODE\n"
 	"closed drop mark:FILE\n"
 	"\n"
-	"Prints how many clients had which result: '50 101 closed=1000'.\n";
+	"Prints how many clients had which result: '50 101 closed=1000'; with\n"
+	"'deflate' where the extension was agreed upon.\n";
 
 #define FIELDS_MAX  8
 #define CLIENTS_MAX 1000
@@ -104,6 +105,9 @@ static bool shake_hands(struct client *client)
 	ws_accept(KEY, accept);
 	if (status == 101 && !strstr(head, accept))
 		say(client, " without Sec-WebSocket-Accept");
+	if (strcasestr(head, "\r\nSec-WebSocket-Extensions: "
+			     "permessage-deflate\r\n"))
+		say(client, " deflate");
 	return status == 101;
 }
 

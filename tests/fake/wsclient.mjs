@@ -3,19 +3,29 @@
 //
 //	node wsclient.mjs h1|h2 HOST:PORT CA-FILE PATH CODE [NAME=VALUE...]
 //
-// Echoes a text, and 1 MB at once with 20 small frames, pings, and closes with
-// CODE. More fields of the handshake follow. Prints "101 echo ping closed=CODE
-// end", or the status of a refusal.
-import { readFileSync } from 'node:fs'
+// Echoes a text, a compressed one, and 1 MB at once with 20 small frames, pings,
+// and closes with CODE; !CODE: has it closed by the gateway; none: waits for the
+// end. Of what follows, those are meant for us, and the others are fields of the
+// handshake:
+//	-count=N	so many at once, each on a connection of its own
+//	-idle=MS	before it says anything
+//	-mark=FILE	a line more in it, for each that is connected
+// Prints "101 echo ping closed=CODE end", or the status of a refusal; "deflate"
+// where the extension was agreed upon; with -count how many had which result.
+import { appendFileSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectH2 } from 'node:http2'
 import { request as requestH1 } from 'node:https'
 
 const [how, address, caFile, path, code, ...more] = process.argv.slice(2)
 const ca = readFileSync(caFile)
-const fields = Object.fromEntries(more.map(one => one.split(/=(.*)/s, 2)))
-const TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10
+const given = more.map(one => one.split(/=(.*)/s, 2))
+const options = Object.fromEntries(given.filter(([name]) => name[0] === '-'))
+const fields = Object.fromEntries(given.filter(([name]) => name[0] !== '-'))
+const idleMs = Number(options['-idle'] ?? 0)
+const TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10, COMPRESSED = 0x40
 
-setTimeout(() => fail('timeout'), 30000).unref()
+setTimeout(() => fail('timeout'), 30000 + idleMs).unref()
 
 function fail(why) {
 	console.log(`failed: ${why}`)
@@ -54,42 +64,51 @@ async function* frames(stream, first) {
 				: short === 126 ? all.readUInt16BE(2)
 				: Number(all.readBigUInt64BE(2))
 			if (all.length < head + len) break
-			yield { opcode: all[0] & 15,
+			yield { opcode: all[0] & 0x7f,
 				data: all.subarray(head, head + len) }
 			all = all.subarray(head + len)
 		}
 	}
 }
 
-async function talk(stream, status, first = Buffer.alloc(0)) {
+function closing(code) {
+	const payload = Buffer.alloc(2)
+
+	payload.writeUInt16BE(code, 0)
+	return frame(CLOSE, payload)
+}
+
+async function talk(stream, status, head, first = Buffer.alloc(0)) {
 	const big = Buffer.alloc(1048576, 'big')
-	const sent = [[TEXT, Buffer.from('hello')], [BINARY, big]]
+	const sent = [[TEXT, Buffer.from('hello')], [BINARY, big],
+		[TEXT | COMPRESSED, Buffer.from([0xf2, 0x48, 0x05])]]
 	const words = [`${status}`]
 
+	if (head['sec-websocket-extensions']) words.push('deflate')
+	if (options['-mark']) appendFileSync(options['-mark'], 'here\n')
+	await sleep(idleMs)
 	for (let i = 0; i < 20; i++) sent.push([TEXT, Buffer.from(`n ${i}`)])
 	sent.push([PING, Buffer.from('there?')])
+	if (code === 'none') sent.length = 0
 	for (const [opcode, data] of sent) stream.write(frame(opcode, data))
 	for await (const got of frames(stream, first)) {
 		if (got.opcode === CLOSE) {
 			words.push(`closed=${got.data.readUInt16BE(0)}`)
+			if (code[0] === '!') stream.write(frame(CLOSE, got.data))
 			continue
 		}
+		if (sent.length === 0) fail('more than was asked for')
 		const [opcode, data] = sent.shift()
 		if (!got.data.equals(data)) fail(`${data.length} bytes differ`)
-		if (opcode === PING && got.opcode !== PONG) fail('no pong')
+		if (got.opcode !== (opcode === PING ? PONG : opcode))
+			fail(`${got.opcode} for ${opcode}`)
 		if (sent.length > 0) continue
 		words.push('echo', 'ping')
-		const last = Buffer.alloc(2)
-		last.writeUInt16BE(Number(code), 0)
-		stream.write(frame(CLOSE, last))
+		stream.write(code[0] === '!'
+			? frame(TEXT, Buffer.from(`!close ${code.slice(1)}`))
+			: closing(Number(code)))
 	}
-	console.log([...words, 'end'].join(' '))
-	process.exit(0)
-}
-
-function refused(status) {
-	console.log(`${status}`)
-	process.exit(0)
+	return [...words, 'end'].join(' ')
 }
 
 const handshake = {
@@ -97,27 +116,39 @@ const handshake = {
 	...fields,
 }
 
-if (how === 'h1') {
+function overH1(done) {
 	const [host, port] = address.split(':')
-	requestH1({ host, port, path, ca, headers: {
+
+	requestH1({ host, port, path, ca, agent: false, headers: {
 		connection: 'Upgrade', upgrade: 'websocket',
 		'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==', ...handshake } })
-		.on('upgrade', (response, socket, head) =>
-			talk(socket, response.statusCode, head))
-		.on('response', response => refused(response.statusCode))
+		.on('upgrade', (response, socket, first) => done(talk(socket,
+			response.statusCode, response.headers, first)))
+		.on('response', response => done(`${response.statusCode}`))
 		.on('error', error => fail(error.message))
 		.end()
-} else {
+}
+
+function overH2(done) {
 	const session = connectH2(`https://${address}`, { ca })
+
 	session.on('error', error => fail(error.message))
 	session.on('remoteSettings', settings => {
 		if (!settings.enableConnectProtocol) fail('no extended CONNECT')
 		const stream = session.request({ ':method': 'CONNECT',
 			':protocol': 'websocket', ':scheme': 'https', ':path': path,
 			':authority': address, ...handshake })
-		stream.on('response', headers =>
-			headers[':status'] === 200 ? talk(stream, 200)
-				: refused(headers[':status']))
+		stream.on('response', head => done(head[':status'] === 200
+			? talk(stream, 200, head) : `${head[':status']}`))
 		stream.on('error', error => fail(error.message))
 	})
 }
+
+const count = Number(options['-count'] ?? 1)
+const results = await Promise.all(Array.from({ length: count },
+	() => new Promise(how === 'h1' ? overH1 : overH2)))
+const times = new Map()
+for (const one of results) times.set(one, (times.get(one) ?? 0) + 1)
+for (const [one, number] of times)
+	console.log(options['-count'] ? `${number} ${one}` : one)
+process.exit(0)

@@ -107,6 +107,10 @@ static void test_bad(void)
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
 		"HTTP/1.1 200 N\nTransfer-Encoding: chunked, chunked\n\n",
+		"HTTP/1.1 200 N\nTransfer-Encoding: chunked,, chunked\n\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: ,\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: \vchunked\r\n\r\n",
 		"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
 	};
 
@@ -157,6 +161,8 @@ static void test_framing(void)
 		{ "HTTP/1.1 200 OK\r\nContent-Length: 7, 7\r\n\r\n", false,
 		  FRAMING_LENGTH, 7, true },
 		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n",
+		  false, FRAMING_CHUNKED, -1, true },
+		{ "HTTP/1.1 200 OK\r\nTransfer-Encoding: , chunked ,\r\n\r\n",
 		  false, FRAMING_CHUNKED, -1, true },
 		{ "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n"
 		  "Transfer-Encoding: chunked\r\n\r\n",
