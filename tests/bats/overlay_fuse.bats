@@ -159,10 +159,9 @@ hangs() {
 }
 
 @test "overlay by FUSE: it stops as the marker is written: failed in time, the next works" {
-	mounted user
+	mounted fuse
 	wg stop
-	# the remains of an earlier marker: then it is written
-	inject_restore unlinkat signal=STOP:when=1
+	inject_restore fsync signal=STOP:when=1 -f
 	begin_restore
 	eventually 10 restore_stopped
 	[ "$(mounts)" -eq 2 ]

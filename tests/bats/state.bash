@@ -232,7 +232,7 @@ killed_count() {
 	grep -c '^[a-z0-9]* [0-9]*: 137 ' "$RUN/ends"
 }
 
-# inject_restore CALLS WHAT: strace(1) does that to those system calls of the next
+# inject_restore CALLS WHAT [OPTIONS]: strace(1) does that to those system calls of the next
 # restore. (A keeper runs what lies beside its program.)
 inject_restore() {
 	command -v strace >/dev/null || skip "needs strace"
@@ -244,7 +244,7 @@ inject_restore() {
 		#!/bin/sh
 		set -- '$TOP_BUILDDIR/wakegate-snapshot' "\$@"
 		if [ "\$4" = restore ] && rm '$RUN/stop' 2>/dev/null; then
-			set -- strace -D -o '$RUN/stopped' -e trace=$1 \
+			set -- strace -D ${*:3} -o '$RUN/stopped' -e trace=$1 \
 				-e inject=$1:$2 "\$@"
 		fi
 		exec "\$@"
