@@ -15,8 +15,8 @@
 
 #include "base/banned.h"
 
-#define STUCK_MS                                                               \
-	30000 /* a gateway that has answered, and reads on or does not */
+/* For a gateway that has answered to read on. */
+#define STUCK_MS 30000
 
 /* What is on its way to the gateway. */
 struct parcel {
