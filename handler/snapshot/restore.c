@@ -14,6 +14,7 @@
 #include "gateway/marker.h"
 #include "snapshot/archive.h"
 #include "snapshot/catalogue.h"
+#include "snapshot/child.h"
 #include "snapshot/files.h"
 #include "snapshot/manifest.h"
 #include "snapshot/overlay.h"
@@ -132,26 +133,39 @@ static int fetch(struct restore *restore, struct err *err)
 	return 0;
 }
 
-static struct marker make_marker(const struct restore *restore,
-				 int64_t snapshot)
+struct errand {
+	const char *folder;
+	struct marker marker; /* to put there */
+};
+
+static struct errand make_errand(const struct restore *restore,
+				 const char *folder, int64_t snapshot)
 {
-	struct marker marker = {
-		.snapshot = snapshot,
-		.restored_ms = clock_wall_ms(),
-		.generation = restore->generation,
+	struct errand errand = {
+		.folder = folder,
+		.marker = { .snapshot = snapshot,
+			    .restored_ms = clock_wall_ms(),
+			    .generation = restore->generation },
 	};
 
-	(void)snprintf(marker.store, sizeof(marker.store), "%s",
+	(void)snprintf(errand.marker.store, sizeof(errand.marker.store), "%s",
 		       store_id(restore->job->store));
-	return marker;
+	return errand;
+}
+
+static int run_errand(const void *argument, struct err *err)
+{
+	const struct errand *errand = argument;
+
+	return marker_write(errand->folder, &errand->marker, err);
 }
 
 static int write_marker(const struct restore *restore, const char *folder,
 			int64_t snapshot, struct err *err)
 {
-	struct marker marker = make_marker(restore, snapshot);
+	struct errand errand = make_errand(restore, folder, snapshot);
 
-	return marker_write(folder, &marker, err);
+	return run_errand(&errand, err);
 }
 
 /* covering: the place of the overlay that is the state until then; or NULL. */
@@ -212,13 +226,15 @@ static int unpack(struct restore *restore, struct err *err)
 static int mark_mounted(const struct restore *restore, int below_fd,
 			struct deadline deadline, struct err *err)
 {
-	struct marker marker = make_marker(restore, restore->row.id);
+	const struct errand errand = make_errand(
+		restore, restore->job->backup->directory, restore->row.id);
+	struct child child = CHILD_NONE;
 	bool aside = below_fd >= 0 && renameat(below_fd, MARKER_NAME, below_fd,
 					       MARKER_ASIDE) == 0;
 
 	/* by a child: a FUSE daemon that stops must not hold us, and our lock */
-	if (marker_put(restore->job->backup->directory, &marker, deadline,
-		       err)) {
+	if (child_begin(&child, run_errand, &errand, err) ||
+	    child_end(&child, deadline, err)) {
 		if (aside)
 			(void)renameat(below_fd, MARKER_ASIDE, below_fd,
 				       MARKER_NAME);
@@ -319,12 +335,6 @@ static void pass_over(struct restore *restore, const struct err *err)
 		    missing ? "gone" : "bad", err->text);
 }
 
-/* Before an older one is taken: the bucket may have what is broken or unknown here. */
-static bool asks_bucket(const struct restore *restore)
-{
-	return restore->job->remote && !restore->asked;
-}
-
 /* 0 restored; 1 there is none to restore; -1 err. */
 static int try_all(struct restore *restore, const struct catalogue *catalogue,
 		   struct err *err)
@@ -341,8 +351,8 @@ static int try_all(struct restore *restore, const struct catalogue *catalogue,
 		if (!is_its_fault(err))
 			return -1;
 		pass_over(restore, err);
-		if (asks_bucket(restore))
-			return -1;
+		if (restore->job->remote && !restore->asked)
+			return -1; /* the bucket may have it whole */
 	}
 	if (tried)
 		return err_context(err, "no snapshot is left to restore; the "

@@ -108,7 +108,8 @@ restore_timeout() {
 	mounted
 	wg stop
 	query 'UPDATE gateway SET restore_wanted = 1'
-	stop_restore
+	# when it is mounted, and not marked yet
+	inject_restore renameat,renameat2 signal=STOP
 	restore_timeout 2
 	run wg start
 	[ "$status" -eq 1 ] || fail "$output"
@@ -180,7 +181,7 @@ failed_restore() {
 
 # The next restore can't sync the marker that it writes.
 fail_marker() {
-	inject_restore fsync error=ENOSPC
+	inject_restore fsync error=ENOSPC -f
 }
 
 @test "overlay: a plain state below is itself again when it can't be marked" {

@@ -232,8 +232,8 @@ killed_count() {
 	grep -c '^[a-z0-9]* [0-9]*: 137 ' "$RUN/ends"
 }
 
-# inject_restore CALLS WHAT [OPTIONS]: strace(1) does that to those system calls of the next
-# restore. (A keeper runs what lies beside its program.)
+# inject_restore CALLS WHAT [OPTIONS]: strace(1) does that to those system calls of
+# the next restore. (A keeper runs what lies beside its program.)
 inject_restore() {
 	command -v strace >/dev/null || skip "needs strace"
 	mkdir "$RUN/bin"
@@ -253,7 +253,7 @@ inject_restore() {
 }
 
 # The next restore stops (SIGSTOP) instead of its first sync: all is unpacked, not
-# yet in its place; or mounted.
+# yet in its place.
 stop_restore() {
 	inject_restore fsync,syncfs retval=0:signal=STOP
 }
