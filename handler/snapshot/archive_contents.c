@@ -68,18 +68,22 @@ int contents_open(struct contents *contents, char *block, struct err *err)
 		    (is_same(status, &after) && len == status->st_size))
 			return 0;
 	}
-	/* it changes all the time: what was read is what it was for a moment */
+	/* it changes all the time: what was read is what it was for a moment. When
+	 * that ended too early, zeros at its end were the hole before something. */
+	while (contents->len < begin_len(status) && contents->len > 0 &&
+	       block[contents->len - 1] == '\0')
+		contents->len--;
 	status->st_size = (off_t)contents->len;
 	return 0;
 }
 
-/* What lies behind its new end looks like a hole. */
-static bool has_shrunk(const struct contents *contents)
+/* What lies behind the end of a file that is being written anew looks like a hole. */
+static bool has_changed(const struct contents *contents,
+			const struct stat *since)
 {
 	struct stat now;
 
-	return fstat(contents->fd, &now) == 0 &&
-	       now.st_size < contents->status.st_size;
+	return fstat(contents->fd, &now) != 0 || !is_same(since, &now);
 }
 
 void contents_map(const struct contents *contents, struct archive_entry *entry)
@@ -109,7 +113,7 @@ void contents_map(const struct contents *contents, struct archive_entry *entry)
 	/* an end that is a hole needs an entry behind it */
 	if (at < status->st_size)
 		archive_entry_sparse_add_entry(entry, status->st_size, 0);
-	if (has_shrunk(contents))
+	if (has_changed(contents, status))
 		archive_entry_sparse_clear(entry);
 }
 
@@ -144,21 +148,24 @@ static int shrank(const struct contents *contents, struct err *err)
 		       contents->path);
 }
 
-/* Where data goes on at or after at; the end when nothing follows. */
+/* Where data goes on at or after at; the end when nothing follows. In a file that
+ * changes just now, no hole is believed. */
 static int next_data(const struct contents *contents, off_t at, off_t *ret,
 		     struct err *err)
 {
 	off_t size = contents->status.st_size;
+	struct stat now;
 	off_t data;
 
 	*ret = at;
-	if (contents->status.st_blocks * 512 >= size)
+	if (contents->status.st_blocks * 512 >= size ||
+	    fstat(contents->fd, &now) != 0)
 		return 0;
-	data = lseek(contents->fd, at, SEEK_DATA);
-	if (data < 0 && errno != ENXIO)
-		return 0;
-	if (data < 0 && has_shrunk(contents))
+	if (now.st_size < size)
 		return shrank(contents, err);
+	data = lseek(contents->fd, at, SEEK_DATA);
+	if ((data < 0 && errno != ENXIO) || has_changed(contents, &now))
+		return 0;
 	*ret = data >= 0 && data < size ? data : size;
 	return 0;
 }
