@@ -192,6 +192,16 @@ int child_end(struct child *child, struct deadline deadline, struct err *err)
 	return give(&outcome, err);
 }
 
+int child_run(int (*work)(const void *, struct err *), const void *argument,
+	      struct deadline deadline, struct err *err)
+{
+	struct child child = CHILD_NONE;
+
+	if (child_begin(&child, work, argument, err))
+		return -1;
+	return child_end(&child, deadline, err);
+}
+
 void child_kill(struct child *child)
 {
 	int status;

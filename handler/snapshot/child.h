@@ -37,6 +37,10 @@ bool child_is_done(const struct child *child);
 int child_end(struct child *child, struct deadline deadline, struct err *err);
 void child_kill(struct child *child); /* accepts an empty one */
 
+/* Both at once, for what may hang. */
+int child_run(int (*work)(const void *argument, struct err *err),
+	      const void *argument, struct deadline deadline, struct err *err);
+
 /* The same for many pieces of work, one after another: answer() runs in the child for
  * each request. Started before a process grows large: after a fork each page that
  * it writes to is copied first. */

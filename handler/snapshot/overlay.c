@@ -96,8 +96,8 @@ static int ask(const struct mount_line *merged, const struct mount_line *lower,
 	struct err why;
 
 	*ret = OVERLAY_MOUNTED;
-	if (overlay_aside(answers, merged->at, deadline, &why) == 0 &&
-	    overlay_aside(answers, lower->at, deadline, &why) == 0)
+	if (child_run(answers, merged->at, deadline, &why) == 0 &&
+	    child_run(answers, lower->at, deadline, &why) == 0)
 		return 0;
 	*ret = OVERLAY_STALE;
 	if (why.code == ERR_CORRUPT || (why.code == ERR_TIMEOUT && by_fuse))

@@ -102,7 +102,7 @@ static int by_kernel(const char *path, int image_fd, const char *folder,
 
 	if (loop_fd < 0)
 		return -1;
-	if (overlay_aside(try_mount, &how, deadline, err))
+	if (child_run(try_mount, &how, deadline, err))
 		return err_context(err, "image '%s'", path);
 	return 0;
 }

@@ -201,7 +201,7 @@ static int mount_overlay(const struct layers *layers, struct deadline deadline,
 	struct err kernel = { .text = "" };
 
 	if (geteuid() == 0 &&
-	    overlay_aside(try_overlay, layers, deadline, &kernel) == 0)
+	    child_run(try_overlay, layers, deadline, &kernel) == 0)
 		return 0;
 	if (kernel.code == ERR_TIMEOUT) {
 		*err = kernel;
@@ -257,7 +257,7 @@ static int mount_layers(const struct layers *layers, const char *path,
 		       layers->lower);
 	if (overlay_mount_image(path, image_fd, lower, deadline, err))
 		return -1;
-	if (overlay_aside(dress_upper, layers, deadline, err))
+	if (child_run(dress_upper, layers, deadline, err))
 		return err_context(err, "image '%s'", path);
 	if (mount_overlay(layers, deadline, err) || check_flags(layers, err) ||
 	    overlay_look(layers->paths.directory, layers->paths.place, &health,

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "snapshot/child.h"
 #include "snapshot/overlay_private.h"
 
 #include "base/banned.h"
@@ -121,15 +120,4 @@ bool overlay_is_ours(const struct overlay_paths *paths, const char *at)
 {
 	return strcmp(at, paths->directory) == 0 ||
 	       overlay_is_within(at, paths->place);
-}
-
-int overlay_aside(int (*work)(const void *argument, struct err *err),
-		  const void *argument, struct deadline deadline,
-		  struct err *err)
-{
-	struct child child = CHILD_NONE;
-
-	if (child_begin(&child, work, argument, err))
-		return -1;
-	return child_end(&child, deadline, err);
 }

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/deadline.h"
 #include "base/err.h"
+#include "snapshot/child.h"
 #include "snapshot/mountinfo.h"
 
 /* The state folder in an image: its root can't have any owner and time in an image
@@ -31,11 +32,6 @@ bool overlay_is_within(const char *path, const char *folder);
 
 /* Is it at directory, or at or below place? */
 bool overlay_is_ours(const struct overlay_paths *paths, const char *at);
-
-/* Runs work(argument, err) in a child that may hang: see child.h. */
-int overlay_aside(int (*work)(const void *argument, struct err *err),
-		  const void *argument, struct deadline deadline,
-		  struct err *err);
 
 /* Unmounts what is ours. */
 int overlay_unmount(const struct overlay_paths *paths, struct deadline deadline,

@@ -168,7 +168,7 @@ static int unmount_once(const struct mount_line *mount, bool detach,
 	deadline = deadline_min(deadline, deadline_in(STEP_MS));
 	if (is_fuse(mount) && geteuid() != 0)
 		return fuse_unmount(mount->at, detach, deadline, err);
-	if (overlay_aside(try_unmount, &attempt, deadline, err))
+	if (child_run(try_unmount, &attempt, deadline, err))
 		return err_context(err, "unmount '%s'", mount->at);
 	return 0;
 }
@@ -185,10 +185,10 @@ static int unmount(const struct overlay_paths *paths,
 	/* busy: what is written there shall not be lost with it */
 	if (is_fuse(mount) &&
 	    (why.code == ERR_TIMEOUT ||
-	     overlay_aside(try_sync, mount->at, deadline_min(deadline, step),
-			   &why) != 0)) {
-		(void)overlay_aside(end_daemons, paths,
-				    deadline_min(deadline, step), &why);
+	     child_run(try_sync, mount->at, deadline_min(deadline, step),
+		       &why) != 0)) {
+		(void)child_run(end_daemons, paths,
+				deadline_min(deadline, step), &why);
 		abort_fuse(mount);
 	}
 	return unmount_once(mount, true, deadline, err);
@@ -258,7 +258,6 @@ int overlay_unmount(const struct overlay_paths *paths, struct deadline deadline,
 			(void)deadline_pause(deadline, 10);
 	}
 	/* they serve nothing any more; one that is stopped would stay for ever */
-	(void)overlay_aside(end_daemons, paths, deadline_in(2 * STEP_MS),
-			    &ignored);
+	(void)child_run(end_daemons, paths, deadline_in(2 * STEP_MS), &ignored);
 	return 0;
 }

@@ -228,13 +228,11 @@ static int mark_mounted(const struct restore *restore, int below_fd,
 {
 	const struct errand errand = make_errand(
 		restore, restore->job->backup->directory, restore->row.id);
-	struct child child = CHILD_NONE;
 	bool aside = below_fd >= 0 && renameat(below_fd, MARKER_NAME, below_fd,
 					       MARKER_ASIDE) == 0;
 
 	/* by a child: a FUSE daemon that stops must not hold us, and our lock */
-	if (child_begin(&child, run_errand, &errand, err) ||
-	    child_end(&child, deadline, err)) {
+	if (child_run(run_errand, &errand, deadline, err)) {
 		if (aside)
 			(void)renameat(below_fd, MARKER_ASIDE, below_fd,
 				       MARKER_NAME);

@@ -338,10 +338,8 @@ int sqlite_copy(const char *from, const char *to, struct deadline deadline,
 		struct err *err)
 {
 	struct copy copy = { .from = from, .to = to, .deadline = deadline };
-	struct child child = CHILD_NONE;
 
-	if (child_begin(&child, copy_in_child, &copy, err) ||
-	    child_end(&child, deadline, err)) {
+	if (child_run(copy_in_child, &copy, deadline, err)) {
 		/* else the child has removed it, or it is not ours */
 		if (err->code == ERR_TIMEOUT || err->code == ERR_CLOSED)
 			(void)unlink(to);
@@ -352,10 +350,7 @@ int sqlite_copy(const char *from, const char *to, struct deadline deadline,
 
 int sqlite_check(const char *path, struct deadline deadline, struct err *err)
 {
-	struct child child = CHILD_NONE;
-
-	if (child_begin(&child, check_in_child, path, err) ||
-	    child_end(&child, deadline, err)) {
+	if (child_run(check_in_child, path, deadline, err)) {
 		if (err->code == ERR_CLOSED)
 			err->code = ERR_CORRUPT; /* it made the check crash */
 		return err_context(err, "'%s'", path);

@@ -3,17 +3,9 @@
 # it that the gateway is there.
 
 load helper
+load websocket
 
 SERVERS_HERE=(apache nginx_websocket lighttpd_authorizer)
-
-is() {
-	[ "$output" = "$1" ] || fail "$output"
-}
-
-kill_gateway() {
-	kill -KILL "$(row pid)"
-	eventually 5 port_closed "$GATEWAY_PORT"
-}
 
 start_lighttpd_authorizer() {
 	start_lighttpd lighttpd-authorizer.conf
@@ -79,15 +71,6 @@ each() {
 	done
 }
 
-handshake() {
-	local path=$1
-
-	shift
-	get "$path" -H 'Connection: Upgrade' -H 'Upgrade: websocket' \
-		-H 'Sec-WebSocket-Version: 13' \
-		-H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' "$@"
-}
-
 # --- it is there -------------------------------------------------------------
 
 cold() {
@@ -130,10 +113,6 @@ replaced() {
 @test "a gateway that has crashed is replaced before it is connected to" {
 	write_config
 	each replaced
-}
-
-lines_are() {
-	[ "$(wc -l <"$2")" -eq "$1" ]
 }
 
 ends() {
@@ -207,29 +186,11 @@ no_leak() {
 }
 
 @test "over HTTP/2, behind lighttpd's authorizer, 50 at once to a gateway that does not run: one start, all are connected" {
-	FLAGS=(--boot-ms 500)
-	write_config
-	start_lighttpd_tls lighttpd-authorizer.conf
-	run tls_ws h2 /ws 4003 -count=50
-	is '50 200 echo ping closed=4003 end'
-	[ "$(gateway_starts)" -eq 1 ]
+	h2_crowd lighttpd-authorizer.conf
 }
 
 @test "over HTTP/2, behind lighttpd's authorizer: permessage-deflate, a close from the gateway, and its death" {
-	write_config
-	start_lighttpd_tls lighttpd-authorizer.conf
-	run tls_ws h2 '/ws?deflate=1' '!4001' \
-		Sec-WebSocket-Extensions=permessage-deflate
-	is '200 deflate echo ping closed=4001 end'
-	: >"$RUN/up"
-	tls_ws h2 /ws none -count=5 "-mark=$RUN/up" >"$RUN/closed" &
-	eventually 20 lines_are 5 "$RUN/up"
-	kill_gateway
-	wait "$!"
-	[ "$(<"$RUN/closed")" = '5 200 end' ] || fail "$(<"$RUN/closed")"
-	run tls_ws h2 /ws 4004 -count=5
-	is '5 200 echo ping closed=4004 end'
-	[ "$(gateway_starts)" -eq 2 ]
+	h2_ends lighttpd-authorizer.conf
 }
 
 # --- it is not ---------------------------------------------------------------

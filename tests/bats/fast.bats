@@ -3,6 +3,7 @@
 # there when there is nobody at home. And WebSockets, which it carries elsewhere, too.
 
 load helper
+load websocket
 
 # Requests that wakegate passed on.
 passed_on() {
@@ -228,15 +229,6 @@ websockets() {
 
 start_lighttpd_authorizer() {
 	start_lighttpd lighttpd-authorizer.conf
-}
-
-handshake() {
-	local path=$1
-
-	shift
-	get "$path" -H 'Connection: Upgrade' -H "Upgrade: ${UPGRADE:-websocket}" \
-		-H 'Sec-WebSocket-Version: 13' \
-		-H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' "$@"
 }
 
 # each FUNCTION [SERVERS]: called with every server whose own proxy carries WebSockets,
